@@ -1,0 +1,1 @@
+"""How it is measured: simulation, live conflicts, throughput and figures."""

@@ -1,0 +1,1 @@
+"""What is true: the cell's model, its rules and the stores that keep it."""

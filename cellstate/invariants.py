@@ -1,0 +1,250 @@
+"""What must always hold in a cell, as pure functions over a plain view of it.
+
+The one home of the invariants: MemoryStore.check() and PostgresStore.check() each build a CellView from
+one consistent state and ask here; `omega fsck`, the tests and the simulator ask the stores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from omegacell.cellstate.model import DIMENSIONS, Amounts, Int64, JobState, Violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineView:
+    """One machine's row."""
+
+    machine_id: int
+    epoch: int
+    capacity: Amounts
+    used: Amounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementView:
+    """One placement's row."""
+
+    job_id: int
+    first_index: int
+    count: int
+    machine_id: int
+    epoch: int
+    amounts: Amounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """One job's state, with counts that were reported but not folded yet already in its counters."""
+
+    job_id: int
+    state: JobState
+    task_count: int
+    next_index: int
+    placed: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    never_placed: int
+    claimed_by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryView:
+    """One range of tasks that wait to run again."""
+
+    job_id: int
+    first_index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FinalOutcomesView:
+    """The final outcomes of one job; jobs without any may be left out.
+
+    task_indexes: int64[N], one entry per final outcome, in any order; `succeeded` counts those of state
+    SUCCEEDED. (The others count as failed or cancelled by what was asked for when they came in, which no
+    outcome says: the sum of the two is what can be checked.)
+    """
+
+    job_id: int
+    succeeded: int
+    task_indexes: Int64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """Everything the invariants speak of, from one consistent state of the cell; rows in any order.
+
+    queue: the job id of every row of the queue, twice where a job is there twice. scheduler_ids: all
+    schedulers that ever registered.
+    """
+
+    machines: tuple[MachineView, ...]
+    placements: tuple[PlacementView, ...]
+    jobs: tuple[JobView, ...]
+    retries: tuple[RetryView, ...]
+    finals: tuple[FinalOutcomesView, ...]
+    queue: tuple[int, ...]
+    scheduler_ids: frozenset[int]
+
+
+def check(view: CellView) -> tuple[Violation, ...]:
+    """Every broken invariant; empty is good."""
+    return (
+        *_used_is_what_placements_hold(view),
+        *_placements_are_of_this_epoch(view),
+        *_a_task_is_in_one_place(view),
+        *_counters_are_outcomes(view),
+        *_queued_iff_work_and_unclaimed(view),
+        *_final_jobs_hold_nothing(view),
+        *_claims_are_held_by_schedulers(view),
+    )
+
+
+def _used_is_what_placements_hold(view: CellView) -> Iterator[Violation]:
+    held: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(DIMENSIONS))
+    for placement in view.placements:
+        for index, dimension in enumerate(DIMENSIONS):
+            held[placement.machine_id][index] += getattr(placement.amounts, dimension)
+    for machine in view.machines:
+        for index, dimension in enumerate(DIMENSIONS):
+            used, capacity = getattr(machine.used, dimension), getattr(machine.capacity, dimension)
+            placed = held[machine.machine_id][index]
+            if used != placed:
+                yield Violation(
+                    invariant="used is what placements hold",
+                    detail=f"machine {machine.machine_id} has {used} {dimension} used, "
+                    f"its placements hold {placed}",
+                )
+            if not 0 <= used <= capacity:
+                yield Violation(
+                    invariant="used is within capacity",
+                    detail=f"machine {machine.machine_id} has {used} {dimension} used of {capacity}",
+                )
+
+
+def _placements_are_of_this_epoch(view: CellView) -> Iterator[Violation]:
+    epochs = {machine.machine_id: machine.epoch for machine in view.machines}
+    for placement in view.placements:
+        epoch = epochs.get(placement.machine_id)
+        if epoch != placement.epoch:
+            yield Violation(
+                invariant="placements are of their machine's epoch",
+                detail=f"task j{placement.job_id}.{placement.first_index} is placed on machine "
+                f"{placement.machine_id} in epoch {placement.epoch}, the machine is in "
+                f"{'none' if epoch is None else epoch}",
+            )
+
+
+def _a_task_is_in_one_place(view: CellView) -> Iterator[Violation]:
+    """Every numbered task in exactly one of: a retry range, a placement, a final outcome; no other in any."""
+    found: defaultdict[int, list[Int64]] = defaultdict(list)
+    rows: tuple[PlacementView | RetryView, ...] = (*view.placements, *view.retries)
+    for row in rows:
+        found[row.job_id].append(np.arange(row.first_index, row.first_index + row.count, dtype=np.int64))
+    for final in view.finals:
+        found[final.job_id].append(final.task_indexes)
+    next_indexes = {job.job_id: job.next_index for job in view.jobs}
+    for job_id in sorted(found.keys() | next_indexes.keys()):
+        expected = next_indexes.get(job_id, 0)
+        indexes = np.concatenate(found[job_id]) if found[job_id] else np.zeros(0, dtype=np.int64)
+        places = np.bincount(indexes, minlength=expected)
+        wrong = np.flatnonzero(places != (np.arange(len(places)) < expected))
+        if len(wrong):
+            first = int(wrong[0])
+            yield Violation(
+                invariant="a task is in one place",
+                detail=f"{len(wrong)} tasks of job j{job_id}, first of all {first}, are not: {first} is in "
+                f"{places[first]} of placements, retries and final outcomes; {expected} tasks are numbered",
+            )
+
+
+def _counters_are_outcomes(view: CellView) -> Iterator[Violation]:
+    placed: Counter[int] = Counter()
+    for placement in view.placements:
+        placed[placement.job_id] += placement.count
+    finals = {final.job_id: final for final in view.finals}
+    for job in view.jobs:
+        final = finals.get(job.job_id)
+        succeeded = final.succeeded if final else 0
+        unsuccessful = len(final.task_indexes) - final.succeeded if final else 0
+        for counter, counted, there in (
+            ("placed", job.placed, placed[job.job_id]),
+            ("succeeded", job.succeeded, succeeded),
+            (
+                "failed and cancelled after placing",
+                job.failed + job.cancelled - job.never_placed,
+                unsuccessful,
+            ),
+        ):
+            if counted != there:
+                yield Violation(
+                    invariant="counters are outcomes",
+                    detail=f"job j{job.job_id} counts {counted} tasks as {counter}, its rows are {there}",
+                )
+        if not 0 <= job.next_index <= job.task_count - job.never_placed:
+            yield Violation(
+                invariant="numbering is within the job",
+                detail=f"job j{job.job_id} has {job.task_count} tasks, of which {job.next_index} are "
+                f"numbered and {job.never_placed} will never be",
+            )
+
+
+def _queued_iff_work_and_unclaimed(view: CellView) -> Iterator[Violation]:
+    rows = Counter(view.queue)
+    with_work = _jobs_with_work(view)
+    for job in view.jobs:
+        wanted = int(job.job_id in with_work and not job.claimed_by and not job.state.final)
+        if rows[job.job_id] != wanted:
+            yield Violation(
+                invariant="a job is queued once while it has work and nobody has claimed it",
+                detail=f"job j{job.job_id} is in the queue {rows[job.job_id]} times, expected {wanted} "
+                f"(state {job.state}, claimed by {job.claimed_by})",
+            )
+    for job_id in sorted(rows.keys() - {job.job_id for job in view.jobs}):
+        yield Violation(
+            invariant="a job is queued once while it has work and nobody has claimed it",
+            detail=f"job j{job_id} is in the queue and does not exist",
+        )
+
+
+def _final_jobs_hold_nothing(view: CellView) -> Iterator[Violation]:
+    for job in view.jobs:
+        ended = job.succeeded + job.failed + job.cancelled
+        if job.state.final and (job.placed or job.claimed_by or ended != job.task_count):
+            yield Violation(
+                invariant="final jobs hold nothing",
+                detail=f"job j{job.job_id} is {job.state} with {job.placed} tasks placed, {ended} of "
+                f"{job.task_count} tasks ended and claimed by {job.claimed_by}",
+            )
+        if not job.state.final and ended == job.task_count:
+            yield Violation(
+                invariant="jobs whose tasks have all ended are final",
+                detail=f"job j{job.job_id} is {job.state} and all its {ended} tasks have ended",
+            )
+
+
+def _claims_are_held_by_schedulers(view: CellView) -> Iterator[Violation]:
+    with_work = _jobs_with_work(view)
+    for job in view.jobs:
+        if job.claimed_by and job.claimed_by not in view.scheduler_ids:
+            yield Violation(
+                invariant="claimed jobs are a scheduler's",
+                detail=f"job j{job.job_id} is claimed by {job.claimed_by}, which is no scheduler's id",
+            )
+        if job.claimed_by and job.job_id not in with_work:
+            yield Violation(
+                invariant="claimed jobs have work",
+                detail=f"job j{job.job_id} is claimed by {job.claimed_by} and has nothing left to place",
+            )
+
+
+def _jobs_with_work(view: CellView) -> set[int]:
+    """Jobs that have something left to place, now or later."""
+    unnumbered = {job.job_id for job in view.jobs if job.next_index + job.never_placed < job.task_count}
+    return unnumbered | {retry.job_id for retry in view.retries}

@@ -1,0 +1,161 @@
+"""The rows of a cell in memory, and the indexes that keep every operation as cheap as what it touches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from omegacell.cellstate.judge import Ruling
+from omegacell.cellstate.memory.feed import Feed
+from omegacell.cellstate.memory.queue import JobQueue
+from omegacell.cellstate.memory.retries import Retries
+from omegacell.cellstate.model import (
+    Amounts,
+    JobSpec,
+    JobState,
+    MachineSpec,
+    Outcome,
+    Placement,
+    WorkerSpec,
+)
+
+TRANSACTIONS_KEPT = 100_000
+"""How many answers are kept for transactions sent again; a client resends its latest, never an old one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Machine:
+    """A machine: its registration, and what it holds. Tuples and lists are in the order of DIMENSIONS."""
+
+    machine_id: int
+    spec: MachineSpec
+    capacity: tuple[int, ...]
+    worker_id: int
+    used: list[int]
+    up: bool = True
+    schedulable: bool = True
+    epoch: int = 0
+    version: int = 0
+    claim_sequence: int = 0
+    last_claim_txn: UUID | None = None
+    last_claim_scheduler: int = 0
+    holds: set[tuple[int, int]] = field(default_factory=set)
+    """Keys (job_id, first_index) of its placements."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """A job: its specification, its counters, and where its tasks are."""
+
+    job_id: int
+    spec: JobSpec
+    inputs: tuple[bytes, ...]
+    submitted_at: float
+    amounts: tuple[int, ...]
+    state: JobState = JobState.PENDING
+    next_index: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    never_placed: int = 0
+    attempts: int = 0
+    fruitless: int = 0
+    cancel_requested: bool = False
+    claimed_by: int = 0
+    reason: str = ""
+    explanation: str = "{}"
+    first_attempt_at: float = 0.0
+    first_placed_at: float = 0.0
+    ended_at: float = 0.0
+    placements: dict[int, Placement] = field(default_factory=dict)
+    retries: Retries = field(default_factory=Retries)
+    outcomes: list[Outcome] = field(default_factory=list)
+    placed_on: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def unnumbered(self) -> int:
+        """Tasks that have no index yet and may still get one."""
+        return self.spec.task_count - self.next_index - self.never_placed
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is left to be placed, now or later."""
+        return self.unnumbered > 0 or len(self.retries) > 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """A worker's latest incarnation; `token` is 0 once it was released or reaped."""
+
+    worker_id: int
+    spec: WorkerSpec
+    token: int
+    lease_seconds: float
+    expires_at: float
+    machine_ids: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Scheduler:
+    """A scheduler's latest incarnation and what it did; `token` is 0 once it was released."""
+
+    scheduler_id: int
+    name: str
+    kind: str
+    token: int
+    lease_seconds: float
+    expires_at: float
+    registered_at: float
+    transactions_succeeded: int = 0
+    transactions_failed: int = 0
+    claims: int = 0
+    claims_refused: int = 0
+    placements: int = 0
+    attempts: int = 0
+    busy_seconds: float = 0.0
+    claimed: set[int] = field(default_factory=set)
+    waits: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedClaim:
+    """What a claim got, as a transaction sent again is told."""
+
+    ruling: Ruling
+    first_index: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Cell:
+    """Everything a MemoryStore keeps. Ids count from 1 in order of creation."""
+
+    jobs: dict[int, Job] = field(default_factory=dict)
+    job_of_submission: dict[UUID, int] = field(default_factory=dict)
+    job_of_key: dict[tuple[str, str], int] = field(default_factory=dict)
+    machines: dict[int, Machine] = field(default_factory=dict)
+    machine_of_name: dict[str, int] = field(default_factory=dict)
+    workers: dict[int, Worker] = field(default_factory=dict)
+    worker_of_name: dict[str, int] = field(default_factory=dict)
+    schedulers: dict[int, Scheduler] = field(default_factory=dict)
+    scheduler_of_name: dict[str, int] = field(default_factory=dict)
+    queue: JobQueue = field(default_factory=JobQueue)
+    feed: Feed = field(default_factory=Feed)
+    transactions: dict[UUID, tuple[CommittedClaim, ...]] = field(default_factory=dict)
+    last_token: int = 0
+
+    def new_token(self) -> int:
+        """A fencing token, higher than every earlier one."""
+        self.last_token += 1
+        return self.last_token
+
+
+def as_tuple(amounts: Amounts) -> tuple[int, ...]:
+    """The amounts in the order of DIMENSIONS."""
+    return (amounts.cpu_milli, amounts.memory_bytes, amounts.disk_bytes)
+
+
+def as_amounts(values: list[int] | tuple[int, ...]) -> Amounts:
+    """The inverse of as_tuple."""
+    cpu_milli, memory_bytes, disk_bytes = values
+    return Amounts(cpu_milli=cpu_milli, memory_bytes=memory_bytes, disk_bytes=disk_bytes)

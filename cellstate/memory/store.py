@@ -1,0 +1,222 @@
+"""MemoryStore: every method of store.Store, under one lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegacell.cellstate.clock import Clock
+from omegacell.cellstate.errors import SpecInvalid
+from omegacell.cellstate.invariants import check
+from omegacell.cellstate.memory import commit, fold, jobs, machines, rows, schedulers, view, workers
+from omegacell.cellstate.memory.machines import register as register_machines
+from omegacell.cellstate.memory.state import Cell
+from omegacell.cellstate.model import (
+    Changes,
+    ClaimedJob,
+    Ended,
+    Holdings,
+    JobState,
+    JobStatus,
+    Lease,
+    MachineSpec,
+    MachineStatus,
+    Outcome,
+    Placement,
+    RegisteredMachine,
+    RetryRange,
+    SchedulerStatus,
+    Settlement,
+    Started,
+    Submission,
+    Submitted,
+    TaskDefinition,
+    Transaction,
+    Verdict,
+    Violation,
+    Watermark,
+    WorkerSpec,
+    WorkerStatus,
+)
+
+
+class MemoryStore:
+    """A cell that lives and dies with this object; store.Store says what each method does.
+
+    Deterministic: the same calls at the same times give the same answers. A commit costs what its claims
+    cost, a sync what has changed; nothing copies the cell. Threads may share it. Its clock must not go back.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._cell = Cell()
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    # --- clients
+
+    def submit(self, submissions: Sequence[Submission], *, connection: Any = None) -> tuple[Submitted, ...]:
+        if connection is not None:
+            raise SpecInvalid(
+                "a connection was passed to a cell in memory, which has no transaction to share; leave it out"
+            )
+        with self._lock:
+            return jobs.submit(self._cell, submissions, now=self._clock.now())
+
+    def cancel(self, job_id: int) -> JobStatus:
+        with self._lock:
+            return jobs.cancel(self._cell, job_id, now=self._clock.now())
+
+    def job(self, job_id: int) -> JobStatus:
+        with self._lock:
+            return jobs.status(jobs.find(self._cell, job_id))
+
+    def jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        labels: Mapping[str, str] | None = None,
+        limit: int = 100,
+    ) -> tuple[JobStatus, ...]:
+        with self._lock:
+            return jobs.listing(self._cell, states=states, labels=labels or {}, limit=limit)
+
+    def outcomes(
+        self, job_id: int, *, task_indexes: Sequence[int] = (), final_only: bool = False
+    ) -> tuple[Outcome, ...]:
+        with self._lock:
+            job = jobs.find(self._cell, job_id)
+            return jobs.outcomes(job, task_indexes=task_indexes, final_only=final_only)
+
+    def placements(self, job_id: int) -> tuple[Placement, ...]:
+        with self._lock:
+            placements = jobs.find(self._cell, job_id).placements
+            return tuple(placements[first_index] for first_index in sorted(placements))
+
+    def retries(self, job_id: int) -> tuple[RetryRange, ...]:
+        with self._lock:
+            return tuple(jobs.find(self._cell, job_id).retries)
+
+    def explanation(self, job_id: int) -> str:
+        with self._lock:
+            return jobs.find(self._cell, job_id).explanation
+
+    def machines(self) -> tuple[MachineStatus, ...]:
+        with self._lock:
+            return tuple(machines.status(machine) for machine in self._cell.machines.values())
+
+    def drain(self, machine_name: str, *, evict: bool = True) -> MachineStatus:
+        with self._lock:
+            return machines.set_schedulable(self._cell, machine_name, schedulable=False, evict=evict)
+
+    def uncordon(self, machine_name: str) -> MachineStatus:
+        with self._lock:
+            return machines.set_schedulable(self._cell, machine_name, schedulable=True, evict=False)
+
+    def schedulers(self) -> tuple[SchedulerStatus, ...]:
+        with self._lock:
+            return schedulers.statuses(self._cell, now=self._clock.now())
+
+    def workers(self) -> tuple[WorkerStatus, ...]:
+        with self._lock:
+            return workers.statuses(self._cell, now=self._clock.now())
+
+    def check(self) -> tuple[Violation, ...]:
+        with self._lock:
+            return check(view.view(self._cell))
+
+    # --- schedulers
+
+    def register_scheduler(self, name: str, kind: str, *, lease_seconds: float) -> Lease:
+        with self._lock:
+            now = self._clock.now()
+            return schedulers.register(self._cell, name, kind, lease_seconds=lease_seconds, now=now)
+
+    def renew_scheduler(self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int) -> float:
+        with self._lock:
+            scheduler = schedulers.fenced(self._cell, scheduler_id, token)
+            now = self._clock.now()
+            return schedulers.renew(scheduler, busy_seconds=busy_seconds, attempts=attempts, now=now)
+
+    def release_scheduler(self, scheduler_id: int, token: int) -> None:
+        with self._lock:
+            schedulers.release(self._cell, scheduler_id, token, now=self._clock.now())
+
+    def claim_jobs(self, scheduler_id: int, token: int, *, limit: int) -> tuple[ClaimedJob, ...]:
+        with self._lock:
+            scheduler = schedulers.fenced(self._cell, scheduler_id, token)
+            return schedulers.claim_jobs(self._cell, scheduler, limit=limit, now=self._clock.now())
+
+    def sync(self, watermark: Watermark | None) -> Changes:
+        with self._lock:
+            return rows.sync(self._cell, watermark)
+
+    def commit(self, transaction: Transaction) -> Verdict:
+        with self._lock:
+            return commit.commit(self._cell, transaction, now=self._clock.now())
+
+    def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
+        with self._lock:
+            scheduler = schedulers.fenced(self._cell, scheduler_id, token)
+            schedulers.settle(self._cell, scheduler, settlements, now=self._clock.now())
+
+    def reap(self) -> int:
+        with self._lock:
+            return schedulers.reap(self._cell, now=self._clock.now())
+
+    # --- workers
+
+    def register_worker(self, spec: WorkerSpec, *, lease_seconds: float, replace_token: int = 0) -> Lease:
+        with self._lock:
+            now = self._clock.now()
+            return workers.register(
+                self._cell, spec, lease_seconds=lease_seconds, replace_token=replace_token, now=now
+            )
+
+    def register_machines(
+        self, worker_id: int, token: int, machines: Sequence[MachineSpec]
+    ) -> tuple[RegisteredMachine, ...]:
+        with self._lock:
+            worker = workers.fenced(self._cell, worker_id, token)
+            return register_machines(self._cell, worker, machines, now=self._clock.now())
+
+    def renew_worker(self, worker_id: int, token: int) -> float:
+        with self._lock:
+            return workers.renew(workers.fenced(self._cell, worker_id, token), now=self._clock.now())
+
+    def release_worker(self, worker_id: int, token: int) -> None:
+        with self._lock:
+            workers.release(self._cell, worker_id, token, now=self._clock.now())
+
+    def pull(self, worker_id: int, token: int, known: Mapping[int, int]) -> tuple[Holdings, ...]:
+        with self._lock:
+            return workers.pull(self._cell, workers.fenced(self._cell, worker_id, token), known)
+
+    def definitions(self, job_ids: Sequence[int]) -> tuple[TaskDefinition, ...]:
+        with self._lock:
+            known = sorted(set(job_ids) & self._cell.jobs.keys())
+            return tuple(jobs.definition(self._cell.jobs[job_id]) for job_id in known)
+
+    def inputs(self, job_id: int, first_index: int, count: int) -> tuple[bytes, ...]:
+        with self._lock:
+            return jobs.find(self._cell, job_id).inputs[first_index : first_index + count]
+
+    def report_started(self, worker_id: int, token: int, started: Sequence[Started]) -> None:
+        with self._lock:
+            workers.fenced(self._cell, worker_id, token)
+            workers.report_started(self._cell, started)
+
+    def report_ended(self, worker_id: int, token: int, ended: Sequence[Ended]) -> tuple[bool, ...]:
+        with self._lock:
+            workers.fenced(self._cell, worker_id, token)
+            return workers.report_ended(self._cell, ended, now=self._clock.now())
+
+    def fold(self, job_ids: Sequence[int] = ()) -> int:
+        """Reports fold at once here, so nothing waits to be folded; named jobs are looked at again."""
+        with self._lock:
+            known = set(job_ids) & self._cell.jobs.keys()
+            fold.fold(self._cell, known, now=self._clock.now())
+            return len(known)

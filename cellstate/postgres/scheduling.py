@@ -1,0 +1,195 @@
+"""SchedulerStore on PostgreSQL: lease, claim jobs, follow the machines, commit, settle, reap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from omegacell.cellstate import tables
+from omegacell.cellstate.model import (
+    Changes,
+    ClaimedJob,
+    Int64,
+    Lease,
+    MachineFacts,
+    MachineRows,
+    Settlement,
+    Transaction,
+    Verdict,
+    Watermark,
+)
+from omegacell.cellstate.postgres.calls import Calls
+from omegacell.cellstate.specification import from_json
+from omegacell.cellstate.transactions import check_transaction
+
+BEHIND_ROWS = 20_000
+"""A reader with more log rows than this to catch up on loads everything: reading all machines is cheaper."""
+
+
+class SchedulerCalls(Calls):
+    """The calls of schedulers; their contract is store.SchedulerStore's."""
+
+    def register_scheduler(self, name: str, kind: str, *, lease_seconds: float) -> Lease:
+        """Become the current incarnation of scheduler `name`."""
+        self._connections.call("ensure_partitions")
+        (row,) = self._connections.call("register_scheduler", name, kind, lease_seconds)
+        return Lease(
+            holder_id=row.scheduler_id,
+            token=row.token,
+            lease_seconds=lease_seconds,
+            expires_at=row.expires_at,
+        )
+
+    def renew_scheduler(self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int) -> float:
+        """Extend the lease and report totals since registration."""
+        return float(
+            self._connections.call("renew_scheduler", scheduler_id, token, busy_seconds, attempts)[0][0]
+        )
+
+    def release_scheduler(self, scheduler_id: int, token: int) -> None:
+        """End the lease and give the claimed jobs back."""
+        self._connections.call("release_scheduler", scheduler_id, token)
+
+    def claim_jobs(self, scheduler_id: int, token: int, *, limit: int) -> tuple[ClaimedJob, ...]:
+        """Everything the caller still holds, and then up to `limit` jobs in all."""
+        return tuple(
+            _claimed(row) for row in self._connections.call("claim_jobs", scheduler_id, token, limit)
+        )
+
+    def sync(self, watermark: Watermark | None) -> Changes:
+        """What changed since `watermark`, and the next one."""
+        generation = self._generation()
+        row = None
+        if watermark is not None and watermark.generation == generation:
+            (row,) = self._connections.call("sync_machines", watermark.snapshot)
+        full = row is None or row.log_rows > BEHIND_ROWS
+        if full:
+            (row,) = self._connections.call("load_machines")
+        assert row is not None  # loaded where it was not synced
+        return Changes(
+            full=full,
+            rows=machine_rows(row),
+            facts=tuple(
+                MachineFacts(machine_id=int(machine), name=name, attributes=json.loads(attributes))
+                for machine, name, attributes in zip(
+                    row.fact_machine, row.fact_name, row.fact_attributes, strict=True
+                )
+            ),
+            watermark=Watermark(generation=generation, snapshot=row.snapshot),
+            log_rows=row.log_rows,
+        )
+
+    def _generation(self) -> int:
+        return int(self._connections.read(sa.select(tables.cell.c.generation))[0][0])
+
+    def commit(self, transaction: Transaction) -> Verdict:
+        """Judge and apply the claims in one round trip."""
+        check_transaction(transaction)
+        jobs, job = np.unique(transaction.job_id, return_inverse=True)
+        machines, machine = np.unique(transaction.machine_id, return_inverse=True)
+        (row,) = self._connections.call(
+            "commit_claims",
+            transaction.txn_id,
+            transaction.scheduler_id,
+            transaction.token,
+            jobs,
+            machines,
+            _ordinals(job),
+            _ordinals(machine),
+            transaction.slots,
+            transaction.claim_sequence,
+        )
+        return Verdict(
+            txn_id=transaction.txn_id,
+            accepted=row.accepted,
+            reason=row.reason,
+            free=row.free,
+            first_index=row.first_index,
+            rival_txn=tuple(row.rival_txn),
+            rival_scheduler=row.rival_scheduler,
+            rows=machine_rows(row),
+        )
+
+    def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
+        """Give claimed jobs back."""
+        self._connections.call(
+            "settle_jobs",
+            scheduler_id,
+            token,
+            _bigints(one.job_id for one in settlements),
+            [float(one.not_before) for one in settlements],
+            [one.gave_up for one in settlements],
+            [one.placed_any for one in settlements],
+            [one.explanation for one in settlements],
+        )
+
+    def reap(self) -> int:
+        """Take from dead holders what they hold, each in a transaction of its own."""
+        self._connections.call("ensure_partitions")
+        reaped = 0
+        for row in self._connections.call("dead_holders"):
+            if row.machine_id:
+                jobs = self._connections.call("reap_machine", row.machine_id)[0][0]
+                reaped += jobs is not None
+                self._fold(jobs)
+            elif row.worker_id:
+                self._connections.call("void_worker", row.worker_id)
+            else:
+                self._connections.call("reap_scheduler", row.scheduler_id)
+        return reaped
+
+
+def machine_rows(row: Any) -> MachineRows:
+    """The arrays of machine_arrays as MachineRows."""
+    return MachineRows(
+        machine_id=row.machine_id,
+        version=row.version,
+        claim_sequence=row.claim_sequence,
+        capacity=np.column_stack((row.cpu_milli, row.memory_bytes, row.disk_bytes)),
+        used=np.column_stack((row.used_cpu_milli, row.used_memory_bytes, row.used_disk_bytes)),
+        available=row.available,
+    )
+
+
+def _ordinals(inverse: Any) -> Int64:
+    ordinals: Int64 = inverse.astype(np.int64) + 1
+    return ordinals
+
+
+def _bigints(values: Any) -> Int64:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def _claimed(row: Any) -> ClaimedJob:
+    written = row.specification
+    spec = from_json(written | {"payload_sha256": _EMPTY_SHA256}, b"")
+    return ClaimedJob(
+        job_id=row.job_id,
+        name=row.name,
+        scheduler=row.scheduler,
+        policy=spec.policy,
+        amounts=spec.amounts,
+        constraints=spec.constraints,
+        anti_affinity=spec.anti_affinity,
+        spread=spec.spread,
+        priority=row.priority,
+        detection=spec.detection,
+        commit=spec.commit,
+        gang_min=spec.gang_min,
+        service=spec.service,
+        expected_duration_seconds=spec.expected_duration_seconds,
+        task_count=row.task_count,
+        pending=row.pending,
+        placed=row.placed,
+        attempts=row.attempts,
+        fruitless=row.fruitless,
+        submitted_at=row.submitted_at,
+        placed_on=dict(zip(row.on_machine.tolist(), row.on_count.tolist(), strict=True)),
+    )
+
+
+_EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -1,0 +1,120 @@
+"""The rows the invariants look at, read in one snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import psycopg
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from omegacell.cellstate.invariants import (
+    CellView,
+    FinalOutcomesView,
+    JobView,
+    MachineView,
+    PlacementView,
+    RetryView,
+)
+from omegacell.cellstate.model import Amounts, JobState
+from omegacell.cellstate.postgres.connection import Connections
+from omegacell.cellstate.postgres.status import amounts
+
+_JOBS = """
+    SELECT s.job_id, s.state, s.task_count, s.next_index, s.placed - coalesce(d.ended, 0) AS placed,
+           s.succeeded + coalesce(d.succeeded, 0) AS succeeded, s.failed + coalesce(d.failed, 0) AS failed,
+           s.cancelled + coalesce(d.cancelled, 0) AS cancelled, s.never_placed, s.claimed_by,
+           d.job_id IS NOT NULL AS unfolded
+    FROM job_state s LEFT JOIN (
+        SELECT x.job_id, sum(x.ended)::bigint AS ended, sum(x.succeeded)::bigint AS succeeded,
+               sum(x.failed)::bigint AS failed, sum(x.cancelled)::bigint AS cancelled
+        FROM job_delta x GROUP BY x.job_id) d ON d.job_id = s.job_id
+"""
+_FINALS = """
+    SELECT o.job_id, count(*) FILTER (WHERE o.state = 'succeeded') AS succeeded, array_agg(o.task_index) AS tasks
+    FROM outcome o WHERE o.final GROUP BY o.job_id
+"""
+
+
+def read(connections: Connections) -> CellView:
+    """The whole cell in one repeatable-read transaction, after folding what was reported."""
+    connections.call("fold_jobs", None, False)
+    return connections.run(lambda connection: _read(connection, connections.schema))
+
+
+def _read(connection: psycopg.Connection[Any], schema: str) -> CellView:
+    with connection.transaction(), connection.cursor(row_factory=namedtuple_row) as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema)))
+
+        def rows(query: str) -> list[Any]:
+            return cursor.execute(query.encode()).fetchall()
+
+        jobs = rows(_JOBS)
+        queue = [row.job_id for row in rows("SELECT job_id FROM job_queue")]
+        queued = set(queue)
+        # A job whose counts came in after the fold is requeued by its reporter's own fold in a moment.
+        queue += [job.job_id for job in jobs if job.unfolded and job.job_id not in queued and _has_work(job)]
+        return CellView(
+            machines=tuple(_machine(row) for row in rows("SELECT * FROM machine")),
+            placements=tuple(
+                PlacementView(
+                    job_id=row.job_id,
+                    first_index=row.first_index,
+                    count=row.count,
+                    machine_id=row.machine_id,
+                    epoch=row.epoch,
+                    amounts=amounts(row),
+                )
+                for row in rows("SELECT * FROM placement")
+            ),
+            jobs=tuple(_job(row) for row in jobs),
+            retries=tuple(
+                RetryView(job_id=row.job_id, first_index=row.first_index, count=row.count)
+                for row in rows("SELECT * FROM retry")
+            ),
+            finals=tuple(
+                FinalOutcomesView(
+                    job_id=row.job_id,
+                    succeeded=row.succeeded,
+                    task_indexes=np.array(row.tasks, dtype=np.int64),
+                )
+                for row in rows(_FINALS)
+            ),
+            queue=tuple(queue),
+            scheduler_ids=frozenset(row.scheduler_id for row in rows("SELECT scheduler_id FROM scheduler")),
+        )
+
+
+def _has_work(job: Any) -> bool:
+    """Whether something of the job waits for a place: it is neither placed nor ended."""
+    done = job.succeeded + job.failed + job.cancelled
+    return bool(job.claimed_by == 0 and job.placed + done < job.task_count)
+
+
+def _machine(row: Any) -> MachineView:
+    return MachineView(
+        machine_id=row.machine_id,
+        epoch=row.epoch,
+        capacity=amounts(row),
+        used=Amounts(
+            cpu_milli=row.used_cpu_milli, memory_bytes=row.used_memory_bytes, disk_bytes=row.used_disk_bytes
+        ),
+    )
+
+
+def _job(row: Any) -> JobView:
+    names = (
+        "job_id",
+        "task_count",
+        "next_index",
+        "placed",
+        "succeeded",
+        "failed",
+        "cancelled",
+        "never_placed",
+    )
+    return JobView(
+        **{name: getattr(row, name) for name in names}, state=JobState(row.state), claimed_by=row.claimed_by
+    )

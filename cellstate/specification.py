@@ -1,0 +1,87 @@
+"""The JSON form of a job's specification: what the store keeps, and compares when a key is used again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from omegacell.cellstate.errors import SpecInvalid
+from omegacell.cellstate.model import (
+    DIMENSIONS,
+    Amounts,
+    AntiAffinity,
+    CommitMode,
+    Constraint,
+    Detection,
+    JobSpec,
+    OnLost,
+    Operator,
+    TaskKind,
+)
+
+_ENUMS = ("kind", "detection", "commit", "on_lost")
+_CONTAINERS = ("command", "env", "labels", "constraints", "anti_affinity")
+_PLAIN = tuple(
+    field.name for field in fields(JobSpec) if field.name not in {"amounts", "payload", *_ENUMS, *_CONTAINERS}
+)
+
+
+def to_json(spec: JobSpec) -> dict[str, Any]:
+    """Every field but the payload, which appears as its SHA-256; equal specifications give equal dicts.
+
+    Names are JobSpec's; the amounts stand flat, as cpu_milli, memory_bytes and disk_bytes. Ready for
+    json.dumps: enums as their values, tuples as lists.
+    """
+    written: dict[str, Any] = {name: getattr(spec, name) for name in _PLAIN}
+    written |= {name: getattr(spec, name).value for name in _ENUMS}
+    written |= {dimension: getattr(spec.amounts, dimension) for dimension in DIMENSIONS}
+    written["command"] = list(spec.command)
+    written["env"] = dict(spec.env)
+    written["labels"] = dict(spec.labels)
+    written["constraints"] = [
+        {"attribute": one.attribute, "operator": one.operator.value, "values": list(one.values)}
+        for one in spec.constraints
+    ]
+    written["anti_affinity"] = [
+        {"attribute": one.attribute, "limit": one.limit} for one in spec.anti_affinity
+    ]
+    written["payload_sha256"] = hashlib.sha256(spec.payload).hexdigest()
+    return written
+
+
+def from_json(written: Mapping[str, Any], payload: bytes) -> JobSpec:
+    """The specification that to_json wrote, with its payload; SpecInvalid if they do not belong together."""
+    found = hashlib.sha256(payload).hexdigest()
+    if written["payload_sha256"] != found:
+        raise SpecInvalid(
+            f"payload of job {written['name']!r} has SHA-256 {found}, expected {written['payload_sha256']}; "
+            "read both from the same job"
+        )
+    return JobSpec(
+        **{name: written[name] for name in _PLAIN},
+        kind=TaskKind(written["kind"]),
+        detection=Detection(written["detection"]),
+        commit=CommitMode(written["commit"]),
+        on_lost=OnLost(written["on_lost"]),
+        amounts=Amounts(**{dimension: written[dimension] for dimension in DIMENSIONS}),
+        command=tuple(written["command"]),
+        payload=payload,
+        env=dict(written["env"]),
+        labels=dict(written["labels"]),
+        constraints=tuple(
+            Constraint(
+                attribute=one["attribute"], operator=Operator(one["operator"]), values=tuple(one["values"])
+            )
+            for one in written["constraints"]
+        ),
+        anti_affinity=tuple(
+            AntiAffinity(attribute=one["attribute"], limit=one["limit"]) for one in written["anti_affinity"]
+        ),
+    )
+
+
+def differing_fields(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the fields in which two JSON forms differ, sorted; what KeyConflict reports."""
+    return tuple(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))

@@ -1,0 +1,64 @@
+-- Folds reported counts into job_state; the only place that ends a job.
+-- Parameters: job ids, or null for all jobs with unfolded counts; whether the commit waits for the disk (a fold
+-- that is lost is done again from job_delta). Returns the number of jobs looked at.
+-- Locks: the jobs by id. Reports only append to job_delta and retry, so a report never waits for a job; what
+-- commits after this statement's snapshot is folded by its own reporter's fold.
+CREATE FUNCTION fold_jobs(p_jobs bigint[], p_durable boolean) RETURNS int
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    v_jobs bigint[] := p_jobs;
+    v_now timestamptz := cell_now();
+BEGIN
+    IF NOT p_durable THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+    IF v_jobs IS NULL THEN
+        SELECT array_agg(DISTINCT d.job_id) INTO v_jobs FROM job_delta d;
+    END IF;
+    SELECT array_agg(l.job_id) INTO v_jobs FROM (
+        SELECT s.job_id FROM job_state s WHERE s.job_id = ANY (v_jobs) ORDER BY s.job_id FOR UPDATE
+    ) l;
+    IF v_jobs IS NULL THEN
+        RETURN 0;
+    END IF;
+
+    WITH gone AS (
+        DELETE FROM job_delta d WHERE d.job_id = ANY (v_jobs) RETURNING d.*
+    ), total AS (
+        SELECT g.job_id, sum(g.ended) AS ended, sum(g.succeeded) AS succeeded, sum(g.failed) AS failed,
+               sum(g.cancelled) AS cancelled
+        FROM gone g GROUP BY g.job_id
+    )
+    UPDATE job_state s
+    SET placed = s.placed - t.ended, succeeded = s.succeeded + t.succeeded, failed = s.failed + t.failed,
+        cancelled = s.cancelled + t.cancelled
+    FROM total t WHERE s.job_id = t.job_id;
+
+    -- A report that did not see the cancellation may have left something to run again: it is cancelled here.
+    WITH gone AS (
+        DELETE FROM retry r USING job_state s
+        WHERE s.job_id = ANY (v_jobs) AND s.cancel_requested AND r.job_id = s.job_id
+        RETURNING r.job_id, r.first_index, r.attempt
+    ), told AS (
+        INSERT INTO outcome (at, job_id, task_index, attempt, state, final, machine_id, exit_code, started_at,
+                             ended_at, result, error, stdout_tail, stderr_tail)
+        SELECT v_now, g.job_id, g.first_index, g.attempt, 'cancelled', true, 0, -1, 'epoch', v_now, '', '', '', ''
+        FROM gone g
+    )
+    UPDATE job_state s SET cancelled = s.cancelled + c.tasks
+    FROM (SELECT g.job_id, count(*) AS tasks FROM gone g GROUP BY g.job_id) c
+    WHERE s.job_id = c.job_id;
+
+    UPDATE job_state s
+    SET state = CASE WHEN s.succeeded = s.task_count THEN 'succeeded' WHEN s.cancel_requested THEN 'cancelled'
+                     ELSE 'failed' END,
+        ended_at = v_now, claimed_by = 0
+    WHERE s.job_id = ANY (v_jobs) AND s.state IN ('pending', 'running') AND s.placed = 0
+      AND s.next_index + s.never_placed = s.task_count
+      AND NOT EXISTS (SELECT FROM retry r WHERE r.job_id = s.job_id);
+
+    PERFORM requeue_jobs(v_jobs, array_fill(v_now, ARRAY[cardinality(v_jobs)]));
+    RETURN cardinality(v_jobs);
+END
+$$;

@@ -1,0 +1,23 @@
+-- What a worker's machines hold, for those whose version it does not know. Raises OM001 for an old token.
+-- Parameters: worker, token, the machines and versions of the last answer applied. Rows: one a placement, or one
+-- with a null job for a machine that holds nothing; by machine, job, index. Locks: none; one statement, one view.
+-- Index: machine_worker_id_index, placement_machine_id_index.
+CREATE FUNCTION pull_placements(p_worker bigint, p_token bigint, p_machine bigint[], p_version bigint[])
+RETURNS TABLE (
+    machine_id bigint, version bigint, machine_epoch bigint, job_id bigint, first_index bigint, count int, attempt int,
+    failures int, lost int, epoch bigint, cpu_milli bigint, memory_bytes bigint, disk_bytes bigint, running boolean,
+    stop text, placed_at double precision)
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM check_worker(p_worker, p_token);
+    RETURN QUERY
+    SELECT m.machine_id, m.version, m.epoch, p.job_id, p.first_index, p.count, p.attempt, p.failures, p.lost, p.epoch,
+           p.cpu_milli, p.memory_bytes, p.disk_bytes, p.running, p.stop, extract(epoch FROM p.placed_at)::double precision
+    FROM machine m
+    LEFT JOIN unnest(p_machine, p_version) AS k(id, seen) ON k.id = m.machine_id
+    LEFT JOIN placement p ON p.machine_id = m.machine_id AND p.epoch = m.epoch
+    WHERE m.worker_id = p_worker AND m.up AND m.version IS DISTINCT FROM k.seen
+    ORDER BY m.machine_id, p.job_id, p.first_index;
+END
+$$;

@@ -1,0 +1,66 @@
+-- Stores jobs, all or none, and queues each; runs inside the caller's transaction where there is one.
+-- Parameters: one JSON object a job (specification.py's form plus submission_id and inputs_digest; no id and no
+-- key twice in one call), payloads in the same order, input chunks as parallel arrays (ordinal of their job from 1).
+-- Returns (job_id, created) in the order given. Raises OM003 (with the differing fields as DETAIL) for a key
+-- that stands for another specification. Locks: the unique indexes of job; a rival submission with the same
+-- id or key waits for this one and then finds it.
+CREATE FUNCTION submit_jobs(
+    p_jobs jsonb, p_payloads bytea[], p_input_job int[], p_input_first bigint[], p_input_count int[],
+    p_input_chunk bytea[]
+) RETURNS TABLE (job_id bigint, created boolean)
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+DECLARE
+    v_count int := jsonb_array_length(p_jobs);
+    v_ids bigint[] := array_fill(null::bigint, ARRAY[v_count]);
+    v_created boolean[] := array_fill(false, ARRAY[v_count]);
+    v_missing int[];
+    v_inserted bigint[];
+    v_conflict record;
+BEGIN
+    LOOP
+        SELECT array_agg(coalesce(v_ids[x.ord], s.job_id, k.job_id) ORDER BY x.ord),
+               array_agg(x.ord ORDER BY x.ord) FILTER (WHERE coalesce(v_ids[x.ord], s.job_id, k.job_id) IS NULL)
+        INTO v_ids, v_missing
+        FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS x(item, ord)
+        LEFT JOIN job s ON s.submission_id = (x.item->>'submission_id')::uuid
+        LEFT JOIN job k ON k.key <> '' AND k.namespace = x.item->>'namespace' AND k.key = x.item->>'key';
+        EXIT WHEN v_missing IS NULL;
+
+        WITH numbered AS (
+            SELECT m.ord, nextval(pg_get_serial_sequence('job', 'job_id')) AS id
+            FROM unnest(v_missing) AS m(ord)
+        )
+        SELECT insert_jobs(
+            jsonb_agg(p_jobs->(n.ord - 1) ORDER BY n.ord), array_agg(p_payloads[n.ord] ORDER BY n.ord),
+            array_agg(n.id ORDER BY n.ord))
+        INTO v_inserted FROM numbered n;
+        FOR i IN 1..cardinality(v_missing) LOOP
+            v_ids[v_missing[i]] := v_inserted[i]; -- null where a rival was first: looked up in the next turn
+            v_created[v_missing[i]] := v_inserted[i] IS NOT NULL;
+        END LOOP;
+    END LOOP;
+
+    SELECT o.job_id, x.item->>'key' AS key, x.item->>'namespace' AS namespace, differing_fields(o, x.item) AS fields
+    INTO v_conflict
+    FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS x(item, ord)
+    JOIN job o ON o.job_id = v_ids[x.ord]
+    WHERE NOT v_created[x.ord] AND o.submission_id <> (x.item->>'submission_id')::uuid
+      AND differing_fields(o, x.item) <> '{}'
+    ORDER BY x.ord LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'OM003', DETAIL = array_to_string(v_conflict.fields, ','),
+            MESSAGE = format(
+                'key %s of namespace %s: job j%s has it with another specification (%s differ); '
+                'use another key or the same specification', v_conflict.key, v_conflict.namespace,
+                v_conflict.job_id, array_to_string(v_conflict.fields, ', '));
+    END IF;
+
+    INSERT INTO task_input (job_id, first_index, count, chunk)
+    SELECT v_ids[i.ord], i.first_index, i.count, i.chunk
+    FROM unnest(p_input_job, p_input_first, p_input_count, p_input_chunk) AS i(ord, first_index, count, chunk)
+    WHERE v_created[i.ord];
+
+    RETURN QUERY SELECT u.id, v_created[u.ord] FROM unnest(v_ids) WITH ORDINALITY AS u(id, ord) ORDER BY u.ord;
+END
+$$;

@@ -1,0 +1,290 @@
+"""The cell state as its three kinds of users see it: clients, schedulers and workers.
+
+These protocols are the seam of the project. The PostgreSQL store is the product, the in-memory store
+its twin for tests and virtual time; tests/contract holds both to the same behaviour, and the rules are
+written here once. Misuse and environment raise (errors.py); whatever contention may bring is a value.
+
+Rules that hold in every method
+- Lock order: jobs by id, machines by id, placements. Tokens are compared, never clocks.
+- A task index is in exactly one of: not yet numbered, a retry range, a placement, a final outcome,
+  or counted in `never_placed`.
+- `machine.version` rises with every change of a machine's row or of what it holds; `claim_sequence`
+  rises once per transaction that placed something there, and with cordon, drain, uncordon, and every
+  registration or loss (a new epoch): what could make a claim fail. A task's end is not among them.
+- A job with work to place that nobody has claimed has exactly one row in the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from omegacell.cellstate.model import (
+    Changes,
+    ClaimedJob,
+    Ended,
+    Holdings,
+    JobState,
+    JobStatus,
+    Lease,
+    MachineSpec,
+    MachineStatus,
+    Outcome,
+    Placement,
+    RegisteredMachine,
+    RetryRange,
+    SchedulerStatus,
+    Settlement,
+    Started,
+    Submission,
+    Submitted,
+    TaskDefinition,
+    Transaction,
+    Verdict,
+    Violation,
+    Watermark,
+    WorkerSpec,
+    WorkerStatus,
+)
+
+
+class ClientStore(Protocol):
+    """What people and their programs do: submit, look, cancel, drain."""
+
+    def submit(self, submissions: Sequence[Submission], *, connection: Any = None) -> tuple[Submitted, ...]:
+        """Store jobs, all or none, and put each in the queue of its scheduler kind.
+
+        A submission_id already stored, or a key of the same namespace with an equal specification,
+        answers the existing job with created=False, also after it ended. The same key with another
+        specification raises KeyConflict and stores nothing. `connection` is the caller's own psycopg or
+        SQLAlchemy connection: the jobs exist when its transaction commits (PostgreSQL only; the
+        in-memory store raises SpecInvalid for it).
+        """
+        ...
+
+    def cancel(self, job_id: int) -> JobStatus:
+        """Ask that a job end: nothing further is placed, its placements get stop=cancel.
+
+        What was never numbered is counted cancelled at once (`never_placed`); retry ranges get final
+        cancelled outcomes (attempt = the range's attempt, machine_id 0); placements end by their
+        worker's report. Idempotent; no effect on a final job. Returns the status after it. The job is
+        CANCELLED as soon as it holds nothing. NotFound for an unknown id.
+        """
+        ...
+
+    def job(self, job_id: int) -> JobStatus:
+        """One job's status; NotFound if there is none of that id."""
+        ...
+
+    def jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        labels: Mapping[str, str] | None = None,
+        limit: int = 100,
+    ) -> tuple[JobStatus, ...]:
+        """Newest first; `labels` must all match; empty `states` means any."""
+        ...
+
+    def outcomes(
+        self, job_id: int, *, task_indexes: Sequence[int] = (), final_only: bool = False
+    ) -> tuple[Outcome, ...]:
+        """Outcomes of a job by (task_index, attempt); empty `task_indexes` means all."""
+        ...
+
+    def placements(self, job_id: int) -> tuple[Placement, ...]:
+        """What a job holds now, by first_index."""
+        ...
+
+    def retries(self, job_id: int) -> tuple[RetryRange, ...]:
+        """The job's tasks that wait to run again, by first_index."""
+        ...
+
+    def explanation(self, job_id: int) -> str:
+        """The JSON object its scheduler left at its last settlement, "{}" if none; NotFound as job()."""
+        ...
+
+    def machines(self) -> tuple[MachineStatus, ...]:
+        """All machines by id."""
+        ...
+
+    def drain(self, machine_name: str, *, evict: bool = True) -> MachineStatus:
+        """Take no new placements (cordon); with `evict` also stop=preempt for those it has.
+
+        Preempted tasks run elsewhere without using a retry. NotFound for an unknown name. Idempotent:
+        claim_sequence rises only when schedulable changes.
+        """
+        ...
+
+    def uncordon(self, machine_name: str) -> MachineStatus:
+        """Take placements again."""
+        ...
+
+    def schedulers(self) -> tuple[SchedulerStatus, ...]:
+        """All schedulers that ever registered, by id."""
+        ...
+
+    def workers(self) -> tuple[WorkerStatus, ...]:
+        """All workers that ever registered, by id."""
+        ...
+
+    def check(self) -> tuple[Violation, ...]:
+        """Every broken invariant (cellstate/invariants.py) in one consistent view; empty is good."""
+        ...
+
+
+class SchedulerStore(Protocol):
+    """What a scheduler does: hold a lease, claim jobs, follow the machines, commit, settle."""
+
+    def register_scheduler(self, name: str, kind: str, *, lease_seconds: float) -> Lease:
+        """Become the current incarnation of scheduler `name`.
+
+        The same name gives the same holder_id and a higher token; the jobs that the earlier incarnation
+        had claimed go back to the queue at once, and its counters start from zero.
+        """
+        ...
+
+    def renew_scheduler(self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int) -> float:
+        """Extend the lease and report totals since registration; the new expiry. TokenLost if replaced."""
+        ...
+
+    def release_scheduler(self, scheduler_id: int, token: int) -> None:
+        """End the lease and give the claimed jobs back; no effect with an old token."""
+        ...
+
+    def claim_jobs(self, scheduler_id: int, token: int, *, limit: int) -> tuple[ClaimedJob, ...]:
+        """Everything the caller still holds, and then up to `limit` jobs in all, from its kind's queue.
+
+        Queue order: priority descending, then first in first out, where a job put back goes to the end
+        of its priority; jobs whose not_before has not come are passed over. Claiming takes the job off
+        the queue and, the first time, notes first_attempt_at. TokenLost if replaced.
+        """
+        ...
+
+    def sync(self, watermark: Watermark | None) -> Changes:
+        """What changed on the machines since `watermark` (None: everything), and the next watermark.
+
+        Nothing committed is ever missed, in whatever order transactions commit; nothing is read twice
+        because of somebody's long transaction. Another generation, or too far behind: a full load.
+        """
+        ...
+
+    def commit(self, transaction: Transaction) -> Verdict:
+        """Judge and apply the claims in one round trip (DESIGN section 4).
+
+        The rule is judge.py's. The job's specification decides detection and commit mode. A replaced
+        token refuses everything with TOKEN_LOST; a job that is not claimed by this scheduler refuses
+        its claims with JOB_NOT_CLAIMED. The same txn_id again gives the first answer (rows are fresh)
+        and applies nothing, also while the first is still running, and whatever the token is by then.
+        A TOKEN_LOST answer is not recorded. The scheduler's counters rise: of the (job, transaction)
+        pairs, transactions_failed counts those with a claim that conflicted (Reason.conflict),
+        transactions_succeeded the others that had a slot accepted; `claims` all slots asked for,
+        `claims_refused` the slots not accepted for a conflict, GROUP or GANG, `placements` those accepted. A job with nothing left to place
+        is no longer claimed afterwards; any other stays claimed until settle().
+        """
+        ...
+
+    def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
+        """Give claimed jobs back: to the queue from not_before on if they have work, else to nobody.
+
+        A job with only retries that are not yet due waits for the earliest of them if that is later.
+        gave_up cancels what is not placed, with the reason "gave up ..."; `attempts` rises by one, and
+        `fruitless` by one or to zero if placed_any. Jobs not held by the caller are passed over.
+        TokenLost if replaced.
+        """
+        ...
+
+    def reap(self) -> int:
+        """Take from dead holders what they hold: expired workers' machines, expired schedulers' jobs.
+
+        Machines go down with a new epoch and their placements end as LOST; returns machines reaped.
+        Does nothing until the store itself has been up for one lease (an outage must not kill the cell).
+        Safe to call from everywhere, as often as one likes.
+        """
+        ...
+
+
+class WorkerStore(Protocol):
+    """What a worker does: hold a lease, register machines, pull, report."""
+
+    def register_worker(self, spec: WorkerSpec, *, lease_seconds: float, replace_token: int = 0) -> Lease:
+        """Become the current incarnation of worker `name`: same holder_id, higher token.
+
+        While an earlier incarnation's lease runs, MachineInUse, unless `replace_token` is that
+        incarnation's token (the caller's word that it has proven it dead) or (host, boot_id, pid) are the
+        same (it is the same process). The earlier one's machines are lost at once: down, new epoch,
+        placements LOST.
+        """
+        ...
+
+    def register_machines(
+        self, worker_id: int, token: int, machines: Sequence[MachineSpec]
+    ) -> tuple[RegisteredMachine, ...]:
+        """Bring machines up under this worker, thousands in a call, in the order given.
+
+        A known name keeps its id and gets a new epoch, capacity and attributes; what it still held is
+        LOST. MachineInUse if another worker with a running lease holds one; nothing is changed then.
+        A cordoned machine stays cordoned. TokenLost if replaced.
+        """
+        ...
+
+    def renew_worker(self, worker_id: int, token: int) -> float:
+        """Extend the lease; the new expiry. TokenLost if replaced or reaped."""
+        ...
+
+    def release_worker(self, worker_id: int, token: int) -> None:
+        """Leave in good order: machines down, what they hold LOST at once; no effect with an old token."""
+        ...
+
+    def pull(self, worker_id: int, token: int, known: Mapping[int, int]) -> tuple[Holdings, ...]:
+        """What the caller's machines hold, for those whose version is not the one in `known`.
+
+        `known` maps machine id to the version of the last answer applied; a machine not in it is always
+        answered. Level-triggered: an answer is the whole truth about a machine, so a lost answer costs
+        nothing. TokenLost if replaced or reaped.
+        """
+        ...
+
+    def definitions(self, job_ids: Sequence[int]) -> tuple[TaskDefinition, ...]:
+        """How to run the tasks of these jobs, by job id; unknown ids are left out."""
+        ...
+
+    def inputs(self, job_id: int, first_index: int, count: int) -> tuple[bytes, ...]:
+        """The data of tasks first_index .. first_index + count - 1; empty if the job has none."""
+        ...
+
+    def report_started(self, worker_id: int, token: int, started: Sequence[Started]) -> None:
+        """Note that placements run; those no longer held under (epoch, attempt) are passed over."""
+        ...
+
+    def report_ended(self, worker_id: int, token: int, ended: Sequence[Ended]) -> tuple[bool, ...]:
+        """End placements: free the machine, record the outcome, run again or not; then fold the jobs.
+
+        True where it was accepted; False where the placement is not held under (epoch, attempt): a
+        zombie's word changes nothing, and a report sent twice is applied once. What follows, for a job
+        whose cancellation was asked for: every state but SUCCEEDED is final, and the task counts as
+        cancelled. Else by state:
+        SUCCEEDED final (a service's runs again with back-off); FAILED, START_FAILED, TIMED_OUT run again
+        with failures + 1 while failures < retries (a service's always), after back-off, else final and
+        failed; CANCELLED final; PREEMPTED runs again at once with lost + 1, or is final and failed once
+        lost = max_lost; LOST likewise, and final at once if on_lost=fail. Every next attempt has
+        attempt + 1. Back-off: backoff.delay_seconds.
+        """
+        ...
+
+    def fold(self, job_ids: Sequence[int] = ()) -> int:
+        """Fold reported counts into job_state (all jobs that have some, if none are named).
+
+        Sets final states, requeues jobs that have work again, turns retries of cancelled jobs into
+        cancelled outcomes. The number of jobs folded. Only this sets a job's final state: SUCCEEDED if
+        all tasks succeeded; else CANCELLED if cancellation was asked for; else FAILED.
+        """
+        ...
+
+
+class Store(ClientStore, SchedulerStore, WorkerStore, Protocol):
+    """The whole cell state."""
+
+    def close(self) -> None:
+        """Give back connections; the store cannot be used afterwards."""
+        ...

@@ -1,0 +1,92 @@
+"""Amounts and durations as people write them, turned into integers and seconds; nothing is ever rounded.
+
+Each function names its subject in the error, so that the sentence can be shown as it stands.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal, InvalidOperation
+
+from omegacell.cellstate.errors import SpecInvalid
+
+LARGEST = 2**63 - 1
+"""PostgreSQL's bigint and NumPy's int64 hold no more."""
+
+_BYTES = {
+    "B": 1,
+    **{f"{letter}iB": 2 ** (10 * power) for power, letter in enumerate("KMGTP", start=1)},
+    **{f"{letter}B": 10 ** (3 * power) for power, letter in enumerate("kMGTP", start=1)},
+    "KB": 1000,
+}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", re.ASCII)
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*", re.ASCII)
+
+
+def parse_bytes(value: object, name: str) -> int:
+    """Bytes from an int, or from a string with a suffix: "512MiB" is 512 * 2^20, "10MB" 10 * 10^6."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _within(value, value, name, "bytes")
+    expected = 'expected an int of bytes or a string such as "512MiB" or "10MB"'
+    match = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise SpecInvalid(f"{name}={value!r} is no amount of bytes; {expected}")
+    number, suffix = match.groups()
+    if suffix not in _BYTES:
+        letter = suffix[:1].upper()
+        hint = f'write "{number}{letter}iB" (2^x) or "{number}{letter}B" (10^x)'
+        known = hint if letter and letter in "KMGTP" else f'write for instance "{number}MiB" or "{number}MB"'
+        problem = f"has the unknown unit {suffix!r}" if suffix else "has no unit"
+        raise SpecInvalid(f"{name}={value!r} {problem}; {known}")
+    exact = Decimal(number) * _BYTES[suffix]
+    if exact != exact.to_integral_value():
+        raise SpecInvalid(f"{name}={value!r} is no whole number of bytes; {expected}")
+    return _within(int(exact), value, name, "bytes")
+
+
+def parse_cpu(value: object, name: str = "cpu") -> int:
+    """Thousandths of a CPU from a number of CPUs; below 0.001, or finer than it, is refused."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+            raise InvalidOperation
+        cpus = Decimal(str(value).strip())
+        if not cpus.is_finite():
+            raise InvalidOperation
+    except InvalidOperation:
+        raise SpecInvalid(
+            f"{name}={value!r} is no number of CPUs; expected a number such as 2 or 0.5"
+        ) from None
+    milli = cpus * 1000
+    if milli < 1:
+        raise SpecInvalid(f"{name}={value!r} is too small; expected at least 0.001 CPU")
+    whole = milli.to_integral_value()
+    # 0.1 + 0.2 is 0.30000000000000004: the float's own inexactness is not the user's.
+    if abs(milli - whole) > Decimal("1e-9") * whole:
+        raise SpecInvalid(
+            f"{name}={value!r} is finer than a thousandth of a CPU; write {whole / 1000} if that is meant"
+        )
+    return _within(int(whole), value, name, "thousandths of a CPU")
+
+
+def parse_seconds(value: object, name: str) -> float:
+    """Seconds from a number, or from a string such as "10m", "1h30m" or "500ms"."""
+    expected = 'expected seconds, or a string such as "30s", "10m" or "1h30m"'
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not (math.isfinite(value) and value >= 0):
+            raise SpecInvalid(f"{name}={value!r} is no duration; {expected}, 0 or more")
+        return float(value)
+    text = value.strip() if isinstance(value, str) else ""
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(_DURATION_PART.split(text)[0::3]):
+        raise SpecInvalid(f"{name}={value!r} is no duration; {expected}")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _within(amount: int, value: object, name: str, unit: str) -> int:
+    if amount < 0:
+        raise SpecInvalid(f"{name}={value!r} is negative; expected 0 {unit} or more")
+    if amount > LARGEST:
+        raise SpecInvalid(f"{name}={value!r} is too large; expected at most {LARGEST} {unit}")
+    return amount

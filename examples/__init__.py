@@ -1,0 +1,1 @@
+"""Small programs a user would start from; the tests run them."""

@@ -1,0 +1,81 @@
+"""A cluster scheduler with shared state and optimistic concurrency.
+
+The public API; everything else may change. Names are loaded when first used, so that `import omegacell` is
+instant and never imports Ray.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegacell.cellstate.errors import KeyConflict as KeyConflict
+    from omegacell.cellstate.errors import NotFound as NotFound
+    from omegacell.cellstate.errors import OmegaError as OmegaError
+    from omegacell.cellstate.errors import PolicyError as PolicyError
+    from omegacell.cellstate.errors import SchemaMismatch as SchemaMismatch
+    from omegacell.cellstate.errors import SpecInvalid as SpecInvalid
+    from omegacell.cellstate.errors import StoreUnavailable as StoreUnavailable
+    from omegacell.cellstate.errors import TaskLost as TaskLost
+    from omegacell.cellstate.errors import TasksFailed as TasksFailed
+    from omegacell.cellstate.model import Constraint as Constraint
+    from omegacell.cellstate.model import JobState as JobState
+    from omegacell.cellstate.model import JobStatus as JobStatus
+    from omegacell.cellstate.model import MachineStatus as MachineStatus
+    from omegacell.cellstate.model import Outcome as Outcome
+    from omegacell.cellstate.model import SchedulerStatus as SchedulerStatus
+    from omegacell.cellstate.spec import Job as Job
+    from omegacell.cellstate.spec import Resources as Resources
+    from omegacell.cellstate.spec import Service as Service
+    from omegacell.client.cell import Cell as Cell
+    from omegacell.client.connecting import connect as connect
+    from omegacell.client.handles import JobHandle as JobHandle
+    from omegacell.local_cell import local as local
+
+_HOMES = {
+    "Cell": "omegacell.client.cell",
+    "Constraint": "omegacell.cellstate.model",
+    "Job": "omegacell.cellstate.spec",
+    "JobHandle": "omegacell.client.handles",
+    "JobState": "omegacell.cellstate.model",
+    "JobStatus": "omegacell.cellstate.model",
+    "KeyConflict": "omegacell.cellstate.errors",
+    "MachineStatus": "omegacell.cellstate.model",
+    "NotFound": "omegacell.cellstate.errors",
+    "OmegaError": "omegacell.cellstate.errors",
+    "Outcome": "omegacell.cellstate.model",
+    "PolicyError": "omegacell.cellstate.errors",
+    "Resources": "omegacell.cellstate.spec",
+    "SchedulerStatus": "omegacell.cellstate.model",
+    "SchemaMismatch": "omegacell.cellstate.errors",
+    "Service": "omegacell.cellstate.spec",
+    "SpecInvalid": "omegacell.cellstate.errors",
+    "StoreUnavailable": "omegacell.cellstate.errors",
+    "TaskLost": "omegacell.cellstate.errors",
+    "TasksFailed": "omegacell.cellstate.errors",
+    "connect": "omegacell.client.connecting",
+    "local": "omegacell.local_cell",
+}
+
+__all__ = [  # noqa: PLE0604  the homes' names, plus the one that is computed
+    *_HOMES,
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("omegacell")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'omegacell' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,67 @@
+"""How a command fails: one line on standard error, and an exit code that scripts can tell apart."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from omegacell.cellstate.errors import (
+    KeyConflict,
+    NotFound,
+    OmegaError,
+    PolicyError,
+    SchemaMismatch,
+    SpecInvalid,
+    StoreUnavailable,
+)
+
+FAILED = 1
+USAGE = 2
+NOT_FOUND = 3
+KEY_CONFLICT = 4
+UNAVAILABLE = 5
+TIMED_OUT = 124
+INTERRUPTED = 130
+
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (NotFound, NOT_FOUND),
+    (KeyConflict, KEY_CONFLICT),
+    (StoreUnavailable, UNAVAILABLE),
+    (SchemaMismatch, UNAVAILABLE),
+    (SpecInvalid, USAGE),
+    (PolicyError, USAGE),
+    (OmegaError, FAILED),
+    (TimeoutError, TIMED_OUT),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """The code for what a command raised, after saying so; raises it again if it is a bug of ours."""
+    match error:
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else FAILED
+        case typer.Exit():
+            return error.exit_code
+        case TyperException():
+            error.show()
+            return error.exit_code
+        case KeyboardInterrupt() | typer.Abort():
+            say("interrupted")
+            return INTERRUPTED
+        case BrokenPipeError():
+            # The reader has gone (omega jobs | head): what is still buffered has no one to go to.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            say(str(error))
+            return code
+    raise error
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    print(f"omega: {' '.join(message.split())}", file=sys.stderr, flush=True)

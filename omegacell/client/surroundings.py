@@ -1,0 +1,45 @@
+"""What a task inherits from where it was submitted: the directory, PATH, the virtual environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from dataclasses import replace
+from pathlib import Path
+
+from omegacell.cellstate.model import JobSpec, TaskKind
+
+_INHERITED = ("PATH", "VIRTUAL_ENV")
+
+
+def with_surroundings(spec: JobSpec) -> JobSpec:
+    """The specification with this process's surroundings where it does not name its own.
+
+    Callables also get OMEGA_SYS_PATH, the user's own part of sys.path, for imports inside the function.
+    """
+    env = {name: os.environ[name] for name in _INHERITED if os.environ.get(name)}
+    if spec.kind is TaskKind.FUNCTION:
+        env["OMEGA_SYS_PATH"] = os.pathsep.join(_user_paths())
+    return replace(spec, env={**env, **spec.env}, cwd=spec.cwd or _directory())
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # removed while this process is in it: the worker's own will do
+        return ""
+
+
+def _user_paths() -> list[str]:
+    """Absolute entries of sys.path that are neither the standard library's nor site-packages, in order."""
+    installed = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    entries = [Path(entry or _directory()).absolute() for entry in sys.path]
+    own = [
+        entry
+        for entry in entries
+        if not {"site-packages", "dist-packages"} & set(entry.parts)
+        and not any(entry == folder or folder in entry.parents for folder in installed)
+        and entry.is_dir()
+    ]
+    return list(dict.fromkeys(map(str, own)))

@@ -1,0 +1,170 @@
+"""The process that keeps a local cell: starts everything, tends it, and stops it when its owner is gone.
+
+Run as `python -m omegacell.local_cell.keeper`. A plan comes in on standard input; out go lines of JSON:
+progress, then ready or an error. It is a process of its own so that a caller's Ctrl-C, fork or kill -9 leaves
+nothing behind, and so that Ray is never started in a user's program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from omegacell.cellstate.errors import OmegaError
+from omegacell.cellstate.settings import Settings
+from omegacell.embedded_postgres import EmbeddedPostgres
+from omegacell.embedded_postgres.errors import DataDirectoryInUse
+from omegacell.local_cell import state
+from omegacell.local_cell.plan import Plan
+
+_TEND_SECONDS = 0.2
+
+
+class Runtime(Protocol):
+    """What hosts schedulers and worker: plain processes, or actors of a Ray."""
+
+    def start(self) -> None:
+        """Start them all and wait until they are ready."""
+        ...
+
+    def tend(self) -> None:
+        """Start again what has ended. Called several times a second; returns at once."""
+        ...
+
+    def stop(self) -> None:
+        """End them all and wait for it."""
+        ...
+
+
+class Owner:
+    """Whom the cell is for: it ends with that process, or when told to by SIGTERM or SIGINT."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._told = False
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, self._tell)
+
+    def _tell(self, *_: object) -> None:
+        self._told = True
+
+    def gone(self, wait_seconds: float) -> bool:
+        """Whether it is time to stop; looks for up to `wait_seconds`."""
+        if self._pid == 0:
+            time.sleep(wait_seconds)
+        elif select.select([0], [], [], wait_seconds)[0]:
+            return True  # nothing is ever sent after the plan: this is the end of the owner's pipe
+        # A fork of the owner may keep the pipe open after it.
+        return self._told or (self._pid != 0 and os.getppid() != self._pid)
+
+
+def serve(plan: Plan, owner: Owner, answers: IO[bytes]) -> None:
+    """Run the cell until its owner is gone; everything is stopped when this returns or raises."""
+    settings = Settings()
+    with contextlib.ExitStack() as stack:
+        folder, dsn = _database(plan, stack, answers)
+        _log_into(folder / "keeper.log")
+        _say(answers, progress="preparing the schema")
+        from omegacell import migrations
+
+        migrations.upgrade(dsn, settings.schema_name)
+        _say(answers, progress=f"starting schedulers and worker ({plan.runtime})")
+        runtime = _runtime(plan, dsn, folder)
+        stack.callback(runtime.stop)
+        runtime.start()
+        if plan.data_dir:
+            me = state.Running(
+                dsn=dsn, pid=os.getpid(), started=state.process_start(os.getpid()), runtime=plan.runtime
+            )
+            state.note(folder, me)
+            stack.callback(state.remove, folder)
+        _say(answers, ready=True, dsn=dsn, pid=os.getpid(), data_dir=str(folder))
+        while not owner.gone(_TEND_SECONDS):
+            runtime.tend()
+
+
+def _database(plan: Plan, stack: contextlib.ExitStack, answers: IO[bytes]) -> tuple[Path, str]:
+    """The folder for logs and notes, and the DSN of the database, which is started unless one was named."""
+    folder = Path(plan.data_dir)
+    if plan.data_dir:
+        running = state.running(folder)
+        if running is not None:
+            raise DataDirectoryInUse(
+                f"data directory {folder} is in use by the local cell of process {running.pid}; "
+                "stop it with omega down, or choose another with OMEGA_DATA_DIR"
+            )
+    if plan.dsn:
+        if plan.data_dir:
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            import tempfile
+
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="omegacell-")))
+        return folder, plan.dsn
+    _say(answers, progress="starting PostgreSQL")
+    opened = EmbeddedPostgres.start(folder) if plan.data_dir else EmbeddedPostgres.temporary()
+    server = stack.enter_context(opened)
+    return server.data_dir, server.dsn
+
+
+def _runtime(plan: Plan, dsn: str, folder: Path) -> Runtime:
+    if plan.runtime == "ray":
+        from omegacell.local_cell.ray_runtime import RayRuntime
+
+        return RayRuntime(plan, dsn, folder)
+    from omegacell.local_cell.process_runtime import ProcessRuntime
+
+    return ProcessRuntime(plan, dsn, folder)
+
+
+def _log_into(file: Path) -> None:
+    """Send what this process and its libraries say into a file of the cell."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+
+
+def _say(answers: IO[bytes], **message: Any) -> None:
+    """A line to the caller, who may have stopped listening."""
+    with contextlib.suppress(OSError):
+        answers.write(json.dumps(message).encode() + b"\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Keep the cell of the plan on standard input."""
+    # The caller may close its end at any time.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(0, 65536)
+        if not piece:  # the caller ended before it had asked
+            sys.exit(0)
+        line += piece
+    plan = Plan.from_line(line)
+    try:
+        serve(plan, Owner(plan.owner_pid), answers)
+    except OmegaError as error:
+        _say(answers, error=str(error), kind=f"{type(error).__module__}:{type(error).__qualname__}")
+        sys.exit(1)
+    except Exception as error:
+        traceback.print_exc()
+        text = " ".join(str(error).split())
+        _say(answers, error=f"the local cell did not start: {type(error).__name__}: {text}", kind="")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What should run where: policies, attempts and the schedulers that commit them."""

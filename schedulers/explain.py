@@ -1,0 +1,238 @@
+"""Why a job is where it is: a compact JSON object per settled job, and the same in plain sentences.
+
+`build` is called by the scheduler when it gives a job back; the store keeps the latest. `render` is what
+`job.explain()` and `omega explain` show. A job that was placed in full leaves no new explanation, so look
+at the job's status first: what is kept tells of the last attempt that left something.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from omegacell.cellstate.model import ClaimedJob, Reason
+from omegacell.cellstate.snapshot import Snapshot
+from omegacell.schedulers.attempt import Finished, JobAttempt, conflicting
+from omegacell.schedulers.refusals import NOT_ASKED
+from omegacell.schedulers.retry import GiveUp, RetryAt
+
+_SHOWN = 5
+"""Lost claims listed one by one; the rest is in the count."""
+
+
+def build(scheduler: str, finished: Finished, position: int, snapshot: Snapshot, *, now: float) -> str:
+    """One job of an attempt, as compact JSON; zeros, empty lists and empty texts are left out."""
+    planned = finished.attempt.jobs[position]
+    job, tally, step = planned.job, finished.tallies[position], finished.next[position]
+    told: dict[str, Any] = {
+        "at": round(now, 3),
+        "scheduler": scheduler,
+        "policy": planned.policy,
+        "attempt": job.attempts + 1,
+        "needs": {name: amount for name, amount in _amounts(job).items() if amount},
+        "pending": job.pending - tally.accepted,
+        "asked": planned.asked,
+        "planned": planned.planned,
+        "placed": tally.accepted,
+        "gang": (job.gang_min or job.task_count) - job.placed if planned.withheld else 0,
+        "error": planned.error,
+        "room": _room(planned),
+        "conflicts": tally.conflicts,
+        "lost": _lost_claims(finished, position, snapshot),
+        "retry_in": round(max(step.at - now, 0.0), 3) if isinstance(step, RetryAt) else 0,
+        "gave_up": step.attempts if isinstance(step, GiveUp) else 0,
+    }
+    kept = {name: value for name, value in told.items() if value or name in ("pending", "placed", "planned")}
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def _amounts(job: ClaimedJob) -> dict[str, int]:
+    amounts = job.amounts
+    return {
+        "cpu_milli": amounts.cpu_milli,
+        "memory_bytes": amounts.memory_bytes,
+        "disk_bytes": amounts.disk_bytes,
+    }
+
+
+def _room(planned: JobAttempt) -> dict[str, Any]:
+    """What the machines said to one more task; empty where nobody asked them."""
+    refused = planned.refusals
+    if refused is NOT_ASKED:
+        return {}
+    return {
+        "machines": refused.machines,
+        "unavailable": refused.unavailable,
+        "constraints": refused.constraints,
+        "dimensions": refused.dimensions,
+        "anti_affinity": refused.anti_affinity,
+        "fitting": refused.fitting,
+        "nearest": refused.nearest,
+        "nearest_free": refused.nearest_free,
+        "largest": refused.largest,
+    }
+
+
+def _lost_claims(finished: Finished, position: int, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The first few refused claims: where, why, what was left, and who was faster."""
+    verdict, claims = finished.verdict, finished.attempt.transaction
+    first, last = finished.attempt.bounds[position : position + 2]
+    refused = [k for k in range(first, last) if verdict.reason[k] != Reason.ACCEPTED]
+    # A claim that merely fell with its group says less than the one that brought the group down.
+    refused.sort(key=lambda k: verdict.reason[k] in (Reason.GROUP, Reason.GANG))
+    rows = snapshot.rows_of(claims.machine_id[refused[:_SHOWN]])
+    lost = []
+    for k, row in zip(refused[:_SHOWN], rows.tolist(), strict=True):
+        entry: dict[str, Any] = {
+            "machine": snapshot.names[row] if row >= 0 else str(claims.machine_id[k]),
+            "reason": Reason(int(verdict.reason[k])).name.lower(),
+            "slots": int(claims.slots[k] - verdict.accepted[k]),
+        }
+        if conflicting(verdict.reason)[k]:
+            entry["free"] = int(verdict.free[k])
+        if verdict.rival_scheduler[k]:
+            entry["rival_scheduler"] = int(verdict.rival_scheduler[k])
+            entry["rival_txn"] = str(verdict.rival_txn[k])
+        lost.append(entry)
+    return lost
+
+
+def render(explanation: str | Mapping[str, Any]) -> list[str]:
+    """Plain sentences, the most telling first; one that says so where no attempt was made yet."""
+    told: Mapping[str, Any] = json.loads(explanation) if isinstance(explanation, str) else explanation
+    if not told:
+        return ["No attempt to place this job has left an explanation yet."]
+    sentences = [_summary(told)]
+    if told.get("error"):
+        sentences.append(f"The policy {told.get('policy')!r} failed: {told['error']}.")
+    if told.get("gang"):
+        sentences.append(
+            f"It is a gang: {_count(told['gang'], 'task')} must be placed at once, and room was found for "
+            f"{told.get('planned', 0)}."
+        )
+    sentences += _of_room(told)
+    sentences += _of_conflicts(told)
+    if told.get("gave_up"):
+        sentences.append(f"It was given up after {_count(told['gave_up'], 'attempt')}.")
+    elif told.get("retry_in"):
+        sentences.append(f"It was put back to be tried again {told['retry_in']:g} s later.")
+    return sentences
+
+
+def _summary(told: Mapping[str, Any]) -> str:
+    placed, pending = told.get("placed", 0), told.get("pending", 0)
+    how = f" with {told['policy']}" if told.get("policy") else ""
+    who = f"(by {told.get('scheduler')}{how})"
+    return f"Attempt {told.get('attempt')} {who} placed {_count(placed, 'task')} and left {pending} waiting."
+
+
+def _of_room(told: Mapping[str, Any]) -> list[str]:
+    room = told.get("room")
+    if not room:
+        return []
+    if not room["machines"]:
+        return ["The cell has no machines; it starts when one joins."]
+    of_all = f"of {_count(room['machines'], 'machine')}"
+    sentences = []
+    if room["unavailable"]:
+        sentences.append(
+            f"{room['unavailable']} {of_all} {_are(room['unavailable'])} down, drained or cordoned."
+        )
+    for constraint, refused in room["constraints"].items():
+        available = room["machines"] - room["unavailable"]
+        if refused == available:
+            sentences.append(f"No available machine satisfies {constraint!r}.")
+        else:
+            sentences.append(f"{refused} {of_all} {_do(refused)} not satisfy {constraint!r}.")
+    sentences += [_of_dimension(name, told, of_all) for name in room["dimensions"]]
+    if room["dimensions"] and not room["fitting"] and room["nearest"]:
+        sentences.append(_of_nearest(room, told.get("needs", {})))
+    if room["anti_affinity"]:
+        count = room["anti_affinity"]
+        sentences.append(
+            f"{count} {of_all} {_have(count)} room, but already as many tasks of this job as its "
+            "anti-affinity allows."
+        )
+    return sentences
+
+
+def _of_dimension(name: str, told: Mapping[str, Any], of_all: str) -> str:
+    room, need = told["room"], told.get("needs", {}).get(name, 0)
+    refused, largest = room["dimensions"][name], room["largest"].get(name, 0)
+    enough = amount_text(name, need)
+    if need > largest:
+        return (
+            f"A task needs {enough}, but the largest machine it may use has {amount_text(name, largest)}: "
+            "it starts when a machine that fits joins."
+        )
+    return f"{refused} {of_all} {_have(refused)} less free than the {enough} that a task needs."
+
+
+def _of_nearest(room: Mapping[str, Any], needs: Mapping[str, int]) -> str:
+    free = ", ".join(
+        f"{amount_text(name, room['nearest_free'].get(name, 0))} of the {amount_text(name, need)} needed"
+        for name, need in needs.items()
+        if room["nearest_free"].get(name, 0) < need
+    )
+    return f"The nearest miss is machine {room['nearest']!r}, which has free {free}."
+
+
+def _of_conflicts(told: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    if told.get("conflicts"):
+        sentences.append(f"{_count(told['conflicts'], 'claim')} lost to other schedulers.")
+    return sentences + [_of_lost(lost) for lost in told.get("lost", ())]
+
+
+_NAMES = {"cpu": "cpu_milli", "memory": "memory_bytes", "disk": "disk_bytes"}
+_WHY = {
+    "sequence": "it had been claimed since this scheduler looked",
+    "machine_down": "it is down",
+    "machine_cordoned": "it takes no new tasks",
+    "machine_unknown": "it is not known any more",
+    "job_not_claimed": "the job was no longer this scheduler's",
+    "nothing_to_place": "the job had nothing left to place",
+    "group": "another claim of its all-or-nothing group was refused",
+    "gang": "the gang would not have been complete",
+}
+
+
+def _of_lost(lost: Mapping[str, Any]) -> str:
+    reason = lost["reason"]
+    why = _WHY.get(reason, reason)
+    if reason in _NAMES:
+        why = f"only {amount_text(_NAMES[reason], lost.get('free', 0))} was free by then"
+    rival = ""
+    if "rival_scheduler" in lost:
+        rival = f", taken by scheduler {lost['rival_scheduler']} (transaction {lost['rival_txn']})"
+    return f"{_count(lost['slots'], 'task')} refused on machine {lost['machine']!r}: {why}{rival}."
+
+
+def amount_text(dimension: str, amount: int) -> str:
+    """An amount with its unit, as people write it: 2500 cpu_milli is "cpu 2.5"."""
+    if dimension == "cpu_milli":
+        return f"cpu {amount / 1000:g}"
+    name, is_bytes, _ = dimension.partition("_bytes")
+    if not is_bytes:
+        return f"{dimension} {amount}"
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if amount >= size:
+            return f"{name} {amount / size:.4g} {unit}"
+    return f"{name} {amount} B"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _do(number: int) -> str:
+    return "does" if number == 1 else "do"
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"

@@ -1,0 +1,1 @@
+"""The tests: unit, contract, stateful, simulation, live and faults."""

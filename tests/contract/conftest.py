@@ -1,0 +1,35 @@
+"""The store under test, once per kind, and a scene around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from omegacell.cellstate.clock import ManualClock
+from omegacell.cellstate.memory import MemoryStore
+from omegacell.cellstate.store import Store
+from tests.contract.scene import Scene
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Store]:
+    """An empty cell whose time is `clock`; its invariants are checked after the test."""
+    store: Store
+    if request.param == "memory":
+        store = MemoryStore(clock)
+    else:
+        from omegacell.cellstate.postgres import PostgresStore
+
+        store = PostgresStore(request.getfixturevalue("database"), clock=clock)
+    yield store
+    try:
+        assert store.check() == ()
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def scene(store: Store, clock: ManualClock) -> Scene:
+    """Short words for what the tests do with the store."""
+    return Scene(store, clock)

@@ -1,0 +1,284 @@
+"""Builders: a cell with workers, machines, jobs and schedulers in a line each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+
+from omegacell.cellstate.clock import ManualClock
+from omegacell.cellstate.model import (
+    Amounts,
+    AttemptState,
+    ClaimedJob,
+    Ended,
+    Holdings,
+    JobSpec,
+    JobStatus,
+    Lease,
+    MachineSpec,
+    MachineStatus,
+    Outcome,
+    Placement,
+    RegisteredMachine,
+    Settlement,
+    Started,
+    Submission,
+    TaskKind,
+    Transaction,
+    Verdict,
+    WorkerSpec,
+)
+from omegacell.cellstate.store import Store
+
+LEASE_SECONDS = 10.0
+GIB = 2**30
+
+
+def submission(
+    *,
+    tasks: int = 1,
+    cpu: int = 1000,
+    memory: int = 0,
+    disk: int = 0,
+    submission_id: UUID | None = None,
+    inputs: tuple[bytes, ...] = (),
+    **fields: Any,
+) -> Submission:
+    """A job of `tasks` commands; amounts are a task's, `fields` are JobSpec's."""
+    spec = JobSpec(
+        name=fields.pop("name", "job"),
+        kind=TaskKind.COMMAND,
+        command=("true",),
+        task_count=tasks,
+        amounts=Amounts(cpu_milli=cpu, memory_bytes=memory, disk_bytes=disk),
+        **fields,
+    )
+    return Submission(submission_id=submission_id or uuid4(), spec=spec, inputs=inputs)
+
+
+def machine_spec(
+    name: str, *, cpu: int = 4000, memory: int = 4 * GIB, disk: int = 4 * GIB, **attributes: str
+) -> MachineSpec:
+    """A machine of 4 cores, 4 GiB of memory and of disk."""
+    capacity = Amounts(cpu_milli=cpu, memory_bytes=memory, disk_bytes=disk)
+    return MachineSpec(name=name, capacity=capacity, attributes=attributes)
+
+
+def worker_spec(name: str, *, pid: int = 100) -> WorkerSpec:
+    """A worker process on host h1."""
+    return WorkerSpec(name=name, host="h1", boot_id="b1", pid=pid)
+
+
+def transaction(
+    lease: Lease, claims: Sequence[tuple[int, int, int, int]], *, txn_id: UUID | None = None
+) -> Transaction:
+    """Claims as rows of (job, machine, slots, claim_sequence seen)."""
+    table = np.array(claims, dtype=np.int64).reshape(len(claims), 4)
+    return Transaction(
+        txn_id=txn_id or uuid4(),
+        scheduler_id=lease.holder_id,
+        token=lease.token,
+        job_id=table[:, 0].copy(),
+        machine_id=table[:, 1].copy(),
+        slots=table[:, 2].copy(),
+        claim_sequence=table[:, 3].copy(),
+    )
+
+
+class Scene:
+    """A store, its clock, and the parties that tests put around it."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store = store
+        self.clock = clock
+
+    def worker(self, name: str = "w", *, pid: int = 100, lease_seconds: float = LEASE_SECONDS) -> WorkerHand:
+        """A registered worker."""
+        lease = self.store.register_worker(worker_spec(name, pid=pid), lease_seconds=lease_seconds)
+        return WorkerHand(self, lease)
+
+    def scheduler(
+        self, name: str = "s", *, kind: str = "batch", lease_seconds: float = LEASE_SECONDS
+    ) -> SchedulerHand:
+        """A registered scheduler."""
+        lease = self.store.register_scheduler(name, kind, lease_seconds=lease_seconds)
+        return SchedulerHand(self, lease)
+
+    def submit(self, **fields: Any) -> int:
+        """Submit one job; its id."""
+        return self.store.submit([submission(**fields)])[0].job_id
+
+    def machine(self, machine_id: int) -> MachineStatus:
+        """One machine's status."""
+        return next(machine for machine in self.store.machines() if machine.machine_id == machine_id)
+
+    def job(self, job_id: int) -> JobStatus:
+        """One job's status."""
+        return self.store.job(job_id)
+
+    def outcomes(self, job_id: int) -> tuple[Outcome, ...]:
+        """All outcomes of a job."""
+        return self.store.outcomes(job_id)
+
+    def explanation(self, job_id: int) -> Any:
+        """A job's explanation, parsed."""
+        return json.loads(self.store.explanation(job_id))
+
+
+class WorkerHand:
+    """What a test does as a worker."""
+
+    def __init__(self, scene: Scene, lease: Lease) -> None:
+        self.scene = scene
+        self.lease = lease
+
+    @property
+    def _key(self) -> tuple[int, int]:
+        return self.lease.holder_id, self.lease.token
+
+    def bring(self, *specs: MachineSpec) -> tuple[RegisteredMachine, ...]:
+        """Register machines."""
+        return self.scene.store.register_machines(*self._key, specs)
+
+    def machine(self, name: str = "m", **fields: Any) -> int:
+        """Register one machine; its id."""
+        return self.bring(machine_spec(name, **fields))[0].machine_id
+
+    def pull(self, known: Mapping[int, int] | None = None) -> tuple[Holdings, ...]:
+        """Pull what the machines hold."""
+        return self.scene.store.pull(*self._key, known or {})
+
+    def renew(self) -> float:
+        """Renew the lease."""
+        return self.scene.store.renew_worker(*self._key)
+
+    def release(self) -> None:
+        """Leave in good order."""
+        self.scene.store.release_worker(*self._key)
+
+    def start(self, *placements: Placement) -> None:
+        """Report that placements run."""
+        now = self.scene.clock.now()
+        started = [
+            Started(
+                job_id=placement.job_id,
+                first_index=placement.first_index,
+                attempt=placement.attempt,
+                machine_id=placement.machine_id,
+                epoch=placement.epoch,
+                started_at=now,
+            )
+            for placement in placements
+        ]
+        self.scene.store.report_started(*self._key, started)
+
+    def end(
+        self,
+        *placements: Placement,
+        state: AttemptState = AttemptState.SUCCEEDED,
+        ran_seconds: float = 1.0,
+        **fields: Any,
+    ) -> tuple[bool, ...]:
+        """Report that placements ended now, after `ran_seconds`; other `fields` are Ended's."""
+        return self.scene.store.report_ended(
+            *self._key,
+            [
+                ended(placement, state=state, now=self.scene.clock.now(), ran_seconds=ran_seconds, **fields)
+                for placement in placements
+            ],
+        )
+
+    def end_job(self, job_id: int, state: AttemptState = AttemptState.SUCCEEDED, **fields: Any) -> None:
+        """Report the end of everything that a job has placed."""
+        placements = self.scene.store.placements(job_id)
+        assert all(self.end(*placements, state=state, **fields))
+
+
+def ended(
+    placement: Placement, *, state: AttemptState, now: float, ran_seconds: float, **fields: Any
+) -> Ended:
+    """The report of a placement's end at `now`."""
+    told: dict[str, Any] = {
+        "job_id": placement.job_id,
+        "first_index": placement.first_index,
+        "attempt": placement.attempt,
+        "machine_id": placement.machine_id,
+        "epoch": placement.epoch,
+        "state": state,
+        "exit_code": 0 if state is AttemptState.SUCCEEDED else 1,
+        "started_at": now - ran_seconds,
+        "ended_at": now,
+    }
+    return Ended(**(told | fields))
+
+
+class SchedulerHand:
+    """What a test does as a scheduler."""
+
+    def __init__(self, scene: Scene, lease: Lease) -> None:
+        self.scene = scene
+        self.lease = lease
+
+    @property
+    def _key(self) -> tuple[int, int]:
+        return self.lease.holder_id, self.lease.token
+
+    def claim(self, *, limit: int = 100) -> tuple[ClaimedJob, ...]:
+        """Claim jobs."""
+        return self.scene.store.claim_jobs(*self._key, limit=limit)
+
+    def claim_ids(self, *, limit: int = 100) -> list[int]:
+        """Claim jobs; their ids."""
+        return [job.job_id for job in self.claim(limit=limit)]
+
+    def commit(self, *claims: tuple[int, ...], txn_id: UUID | None = None) -> Verdict:
+        """Commit claims (job, machine, slots), made now, or (job, machine, slots, sequence seen)."""
+        sequences = {machine.machine_id: machine.claim_sequence for machine in self.scene.store.machines()}
+        rows = [
+            (job_id, machine_id, slots, *(seen or (sequences.get(machine_id, 0),)))
+            for job_id, machine_id, slots, *seen in claims
+        ]
+        return self.scene.store.commit(transaction(self.lease, rows, txn_id=txn_id))
+
+    def place(self, job_id: int, machine_id: int, slots: int = 1) -> tuple[Placement, ...]:
+        """Claim the job if need be, place `slots` of it and give it back; all it has placed."""
+        self.claim()
+        verdict = self.commit((job_id, machine_id, slots))
+        assert verdict.accepted.tolist() == [slots], verdict
+        self.settle(job_id, placed_any=True)
+        return self.scene.store.placements(job_id)
+
+    def settle(
+        self,
+        *job_ids: int,
+        after: float = 0.0,
+        gave_up: bool = False,
+        placed_any: bool = False,
+        explanation: str = "{}",
+    ) -> None:
+        """Give jobs back, to be tried again `after` seconds."""
+        self.scene.store.settle(
+            *self._key,
+            [
+                Settlement(
+                    job_id=job_id,
+                    not_before=self.scene.clock.now() + after,
+                    gave_up=gave_up,
+                    placed_any=placed_any,
+                    explanation=explanation,
+                )
+                for job_id in job_ids
+            ],
+        )
+
+    def renew(self, *, busy_seconds: float = 0.0, attempts: int = 0) -> float:
+        """Renew the lease."""
+        return self.scene.store.renew_scheduler(*self._key, busy_seconds=busy_seconds, attempts=attempts)
+
+    def release(self) -> None:
+        """Leave in good order."""
+        self.scene.store.release_scheduler(*self._key)

@@ -1,0 +1,1 @@
+"""Both stores, the same random operations, everything compared."""

@@ -1,0 +1,145 @@
+"""What may be submitted, and the sentences that say why something may not."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from omegacell.cellstate.errors import SpecInvalid
+from omegacell.cellstate.model import AntiAffinity, CommitMode, Detection, TaskKind
+from omegacell.cellstate.spec import Job, Resources, Service
+from omegacell.cellstate.specification import differing_fields, from_json, to_json
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def test_a_command_compiles_with_the_defaults_of_the_api() -> None:
+    spec, inputs = Job(command=["/bin/sleep", "1"]).compile()
+    assert (spec.name, spec.kind, spec.task_count, inputs) == ("sleep", TaskKind.COMMAND, 1, ())
+    assert (spec.amounts.cpu_milli, spec.amounts.memory_bytes) == (1000, 0)
+    assert (spec.scheduler, spec.priority, spec.preemptible, spec.retries) == ("batch", 100, True, 0)
+    assert (spec.detection, spec.commit, spec.max_lost) == (Detection.FINE, CommitMode.INCREMENTAL, 5)
+
+
+def test_items_of_a_command_become_text() -> None:
+    _, inputs = Job(command=["echo", "{item}"], each=["a b", 0.1, {"k": 1}]).compile()
+    assert inputs == (b"a b", b"0.1", b'{"k": 1}')
+
+
+def test_items_of_a_function_become_its_arguments() -> None:
+    spec, inputs = Job(function=double, each=(number for number in range(3))).compile()
+    assert (spec.name, spec.kind, spec.task_count) == ("double", TaskKind.FUNCTION, 3)
+    assert pickle.loads(spec.payload)(21) == 42
+    assert [pickle.loads(one) for one in inputs] == [((0,), {}), ((1,), {}), ((2,), {})]
+
+
+def test_a_job_compiles_twice_alike_also_over_a_generator() -> None:
+    job = Job(command=["x"], each=(str(number) for number in range(3)))
+    assert job.compile() == job.compile()
+
+
+def test_a_service_runs_its_replicas_spread_over_machines() -> None:
+    spec = Service(name="web", command=["serve"], replicas=3).compile()
+    assert (spec.service, spec.task_count, spec.spread, spec.scheduler) == (True, 3, "machine", "service")
+
+
+def test_the_json_form_holds_everything_but_the_payload() -> None:
+    job = Job(
+        function=double,
+        count=2,
+        constraints=["zone in (a, b)"],
+        anti_affinity={"machine": 1},
+        resources=Resources(cpu=0.5, memory="512MiB"),
+        timeout="10m",
+        labels={"team": "x"},
+    )
+    spec, _ = job.compile()
+    assert from_json(to_json(spec), spec.payload) == spec
+    assert spec.anti_affinity == (AntiAffinity(attribute="machine", limit=1),)
+    with pytest.raises(SpecInvalid, match="payload of job 'double'"):
+        from_json(to_json(spec), b"another")
+
+
+def test_differing_fields_are_named() -> None:
+    one, _ = Job(command=["x"], priority=5).compile()
+    other, _ = Job(command=["y"], name="x", priority=6).compile()
+    assert differing_fields(to_json(one), to_json(other)) == ("command", "priority")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "job '' has nothing to run; give it either command or function"),
+        ({"function": double}, "has both a command and a function"),
+        ({"command": "sleep 1"}, "command='sleep 1' of job cannot be used; expected a list of strings"),
+        ({"command": []}, "is empty"),
+        ({"command": ["a\0b"]}, "remove the NUL"),
+        ({"function": "double", "command": None}, "expected a Python function"),
+        ({"count": -1}, "count=-1 of job cannot be used; expected at least 1"),
+        ({"count": 2.5}, "expected a whole number"),
+        ({"count": 2, "each": [1]}, "has both each and count=2"),
+        ({"each": "abc"}, "each='abc' is no list of items"),
+        ({"cout": 2}, "job has no field 'cout'; did you mean 'count'?"),
+        ({"priority": 1001}, "priority=1001 of job cannot be used; expected at most 1000"),
+        ({"retries": -1}, "retries=-1 of job cannot be used; expected at least 0"),
+        ({"resources": {"memory": "512m"}}, "memory='512m' has the unknown unit 'm'"),
+        ({"resources": {"cpu": 0.0001}}, "cpu=0.0001 is too small"),
+        ({"resources": {"cpus": 1}}, "resources has no field 'cpus'; did you mean 'cpu'?"),
+        ({"resources": 3}, "resources=3 of job cannot be used"),
+        ({"constraints": ["zone ="]}, "constraint 'zone =' has an empty or broken value"),
+        ({"constraints": "zone = a"}, "constraints='zone = a' of job cannot be used; expected a list"),
+        ({"anti_affinity": {"machine": 0}}, "anti_affinity of 'machine' is 0"),
+        ({"spread": "no such thing"}, "spread names the attribute 'no such thing'"),
+        ({"timeout": "soon"}, "timeout='soon' is no duration"),
+        ({"commit": "maybe"}, "commit='maybe' of job cannot be used; expected 'incremental'"),
+        ({"gang_min": 2}, 'say commit="gang"'),
+        ({"env": {"A": None}}, "env['A']=None of job cannot be used; expected text"),
+        ({"namespace": ""}, "namespace='' of job cannot be used; expected some text"),
+    ],
+)
+def test_a_job_that_cannot_be_is_refused_in_one_sentence(fields: dict[str, Any], says: str) -> None:
+    base: dict[str, Any] = {"command": ["true"]} if fields else {}
+    with pytest.raises(SpecInvalid) as caught:
+        Job(**{**base, **fields})
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+def test_what_only_shows_with_all_items_is_refused_at_compilation() -> None:
+    with pytest.raises(SpecInvalid, match="is empty"):
+        Job(command=["x"], each=[]).compile()
+    with pytest.raises(SpecInvalid, match="more than the 2 tasks"):
+        Job(command=["x"], count=2, commit="gang", gang_min=3).compile()
+    with pytest.raises(SpecInvalid, match="has no text"):
+        Job(command=["x"], each=[object()]).compile()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("after", ["j1"]),
+        ("after_any", ["j1"]),
+        ("deadline", "1h"),
+        ("health", {"http": "/"}),
+        ("max_failures", 3),
+        ("max_running", 3),
+        ("ports", {"http": None}),
+    ],
+)
+def test_what_this_version_does_not_do_is_refused_never_ignored(field: str, value: object) -> None:
+    written: dict[str, Any] = {"name": "x", "command": ["true"], field: value}
+    for model in (Job, Service):
+        with pytest.raises(SpecInvalid, match=f"^{field}=.* is not supported in this version; leave it out$"):
+            model(**written)
+    Job(**{**written, field: None})
+
+
+@pytest.mark.parametrize("fields", [{"gpu": 1}, {"custom": {"licence": 1}}])
+def test_devices_and_custom_resources_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(SpecInvalid, match="is not supported in this version"):
+        Resources(**fields)

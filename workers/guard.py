@@ -1,0 +1,134 @@
+"""The agent's end of its guard (guard_process.py): what it holds, and until when."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+
+from omegacell.workers import guard_process
+from omegacell.workers.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+
+def lock_path(log_directory: Path | str, worker_name: str) -> str:
+    """The file that the guard of a worker keeps locked while it lives."""
+    return f"{log_directory}/guard-{worker_name.replace('/', '_')}.lock"
+
+
+def guard_gone(path: str) -> bool:
+    """Whether no guard holds the lock: every group it held has been killed, or none ever was."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except PermissionError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+class Guard:
+    """Starts the guard process, keeps it informed, and starts another if it dies before the agent.
+
+    `tag` must be in the environment of everything that runs, as OMEGA_GUARD. Messages are gathered and
+    leave with `flush`; a deadline leaves at once. Safe from any thread.
+    """
+
+    def __init__(self, watcher: Watcher, path: str) -> None:
+        self.tag = uuid.uuid4().hex
+        self._watcher = watcher
+        self._path = path
+        self._lock = threading.Lock()
+        self._held: set[int] = set()
+        self._deadline = ""
+        self._unsent = bytearray()
+        self._closed = False
+        self._socket, self._process = self._start()
+        watcher.post(self._watch)
+        watcher.post(lambda: watcher.after_each_round(self.flush))
+
+    @property
+    def pid(self) -> int:
+        """The guard's process id."""
+        return self._process.pid
+
+    def hold(self, group: int) -> None:
+        """Kill this process group when the agent ends."""
+        with self._lock:
+            self._held.add(group)
+            self._unsent += b"+%d\n" % group
+
+    def drop(self, group: int) -> None:
+        """The group is gone."""
+        with self._lock:
+            self._held.discard(group)
+            self._unsent += b"-%d\n" % group
+
+    def deadline(self, boottime: float) -> None:
+        """Kill everything at this time of CLOCK_BOOTTIME, unless a later one is told before."""
+        with self._lock:
+            self._deadline = f"={boottime!r}\n"
+            self._unsent += self._deadline.encode()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was gathered; what a full pipe does not take goes with the next flush."""
+        if not self._unsent:
+            return
+        with self._lock:
+            try:
+                sent = self._socket.send(self._unsent)
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                return
+            del self._unsent[:sent]
+
+    def close(self) -> None:
+        """Let it go: it kills what is left, and ends."""
+        with self._lock:
+            self._closed = True
+            self._socket.close()
+        self._process.wait()
+
+    def _start(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            script = guard_process.__file__
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", script, str(theirs.fileno()), self._path, self.tag],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                cwd="/",
+            )
+        return ours, process
+
+    def _watch(self) -> None:
+        self._watcher.watch_exit(self._process, self._died)
+
+    def _died(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            log.warning("the guard (pid %d) died; starting another", self._process.pid)
+            self._process.wait()
+            self._socket.close()
+            self._socket, self._process = self._start()
+            lines = [self._deadline, *(f"+{group}\n" for group in sorted(self._held))]
+            self._unsent = bytearray("".join(lines).encode())
+        self.flush()
+        self._watch()

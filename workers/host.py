@@ -1,0 +1,106 @@
+"""What this host is and has, and how it is shared out over the machines one agent serves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from omegacell.cellstate.errors import SpecInvalid
+from omegacell.cellstate.model import Amounts, MachineSpec
+
+_NO_LIMIT = 2**60
+"""cgroup v1 writes a limit near 2^63 where there is none."""
+
+
+def host_name() -> str:
+    """This host's name."""
+    return socket.gethostname()
+
+
+def boot_id() -> str:
+    """Changes with every boot and differs between pid namespaces: where equal, pids can be compared."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    return f"unknown-{host_name()}"
+
+
+def process_exists(pid: int) -> bool:
+    """Whether a process of that id runs here; a zombie does not."""
+    with contextlib.suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(PermissionError):
+            os.kill(pid, 0)
+        return not os.path.isdir("/proc/self")
+    return False
+
+
+def host_capacity(disk_of: Path) -> Amounts:
+    """CPUs and memory this process may use (affinity, cgroup), and the free space of the file system."""
+    return Amounts(
+        cpu_milli=_cpu_milli(), memory_bytes=_memory_bytes(), disk_bytes=shutil.disk_usage(disk_of).free
+    )
+
+
+def share(capacity: Amounts, machines: int) -> Amounts:
+    """One of `machines` equal parts, rounded down."""
+    return Amounts(
+        cpu_milli=capacity.cpu_milli // machines,
+        memory_bytes=capacity.memory_bytes // machines,
+        disk_bytes=capacity.disk_bytes // machines,
+    )
+
+
+def host_attributes() -> dict[str, str]:
+    """What constraints can ask of this host."""
+    return {
+        "arch": platform.machine(),
+        "host": host_name(),
+        "os": platform.system().lower(),
+        "python": platform.python_version(),
+    }
+
+
+def machine_specs(
+    name: str, machines: int, each: Amounts, attributes: Mapping[str, str]
+) -> tuple[MachineSpec, ...]:
+    """The machines of one agent: named like it if there is one, else NAME-0, NAME-1 and so on."""
+    if machines < 1:
+        raise SpecInvalid(f"{machines} machines cannot be served; give 1 or more")
+    names = [name] if machines == 1 else [f"{name}-{number}" for number in range(machines)]
+    spec = MachineSpec(name=name, capacity=each, attributes={**host_attributes(), **attributes})
+    return tuple(replace(spec, name=machine) for machine in names)
+
+
+def _cpu_milli() -> int:
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:
+        cpus = os.cpu_count() or 1
+    quota = cpus * 1000
+    with contextlib.suppress(OSError, ValueError):
+        allowed, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota = int(allowed) * 1000 // int(period)
+    with contextlib.suppress(OSError, ValueError):
+        allowed_us = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
+        if allowed_us > 0:
+            quota = allowed_us * 1000 // int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
+    return max(1, min(quota, cpus * 1000))
+
+
+def _memory_bytes() -> int:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            found = int(Path(limit).read_text())
+            if found < _NO_LIMIT:
+                total = min(total, found)
+    return total

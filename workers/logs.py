@@ -1,0 +1,48 @@
+"""Where a task's output lies: one file each for stdout and stderr of every attempt."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TASKS_PER_FOLDER = 1000
+"""Keeps a folder of a large array small enough to be listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPaths:
+    """The two files of one attempt; one that stayed empty is removed when the attempt ends."""
+
+    stdout: str
+    stderr: str
+
+
+def log_paths(directory: Path | str, job_id: int, task_index: int, attempt: int) -> LogPaths:
+    """The files of attempt `attempt` under the worker's log directory; nothing is created."""
+    stem = f"{directory}/j{job_id}/{task_index // _TASKS_PER_FOLDER}/{task_index}.{attempt}"
+    return LogPaths(stdout=stem + ".stdout", stderr=stem + ".stderr")
+
+
+def open_log(path: str) -> int:
+    """A descriptor to append to the file, with its folder made where it is missing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, flags, 0o644)
+
+
+def take_tail(path: str, limit_bytes: int) -> str:
+    """The last bytes of the file as text, "" if there is none; an empty file is removed."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > 0:
+                file.seek(max(0, size - limit_bytes))
+                return file.read(limit_bytes).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    os.unlink(path)
+    return ""

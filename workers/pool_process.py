@@ -1,0 +1,236 @@
+"""One warm process of the pool: takes callables and their arguments from a socket, runs them, answers.
+
+Run by path with `python -P`, so that neither this folder nor the working directory comes before the
+installed packages, and without importing omegacell: it must start fast. Needs cloudpickle and nothing else.
+
+Frames in both directions are a length of eight bytes and a marshalled list. From the agent: ("define",
+job, pickled callable), ("forget", job), ("run", number, job, input or None, variables, stdout path, stderr
+path); to the agent one ANSWER tuple for each run. The results inside are pickles that the agent never opens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import marshal
+import os
+import pickle
+import socket
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, cast
+
+import cloudpickle
+
+Answer = tuple[int, str, bytes, str, str, str, float, float]
+"""number, attempt state, result, error, stdout tail, stderr tail, started at, ended at."""
+
+LENGTH = struct.Struct("!Q")
+
+_FLUSH_SECONDS = 0.005
+"""Answers to a list of short tasks are gathered for this long before they are sent."""
+
+
+def frame(messages: list[Any]) -> bytes:
+    """The bytes of one frame."""
+    body = marshal.dumps(messages)
+    return LENGTH.pack(len(body)) + body
+
+
+def split_frames(buffer: bytearray) -> list[Any]:
+    """The messages of all whole frames at the buffer's start, which are taken off it."""
+    messages: list[Any] = []
+    while len(buffer) >= LENGTH.size:
+        end = LENGTH.size + LENGTH.unpack_from(buffer)[0]
+        if len(buffer) < end:
+            break
+        messages.extend(marshal.loads(bytes(buffer[LENGTH.size : end])))
+        del buffer[:end]
+    return messages
+
+
+class Output:
+    """stdout and stderr of this process, one file each, handed over to the task that wrote them.
+
+    Until a task writes, the files cost it two fstat calls. Output that C code keeps in buffers of its own
+    arrives when that code flushes it.
+    """
+
+    def __init__(self, stdout: str, stderr: str, tail_bytes: int) -> None:
+        self._paths = (stdout, stderr)
+        self._tail_bytes = tail_bytes
+
+    def take(self, stdout: str, stderr: str) -> tuple[str, str]:
+        """Move what was written since the last call to these files; the tails."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        return self._take(1, stdout), self._take(2, stderr)
+
+    def _take(self, descriptor: int, path: str) -> str:
+        ours = self._paths[descriptor - 1]
+        try:
+            size = os.fstat(descriptor).st_size
+        except OSError:
+            size = -1  # the task closed it
+        if size == 0:
+            return ""
+        tail = ""
+        with contextlib.suppress(OSError):
+            with open(ours, "rb", buffering=0) as file:
+                file.seek(max(0, size - self._tail_bytes))
+                tail = file.read(self._tail_bytes).decode("utf-8", "replace")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.rename(ours, path)
+        # rename does nothing where the agent has linked the two already, so that the output can be followed.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(ours)
+        opened = os.open(ours, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+        return tail
+
+
+class Callables:
+    """The callables of the jobs this process has been told of, and how one is run."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._payloads: dict[int, bytes] = {}
+        self._functions: dict[int, Callable[..., object]] = {}
+
+    def define(self, job: int, payload: bytes) -> None:
+        """Keep the callable of a job; it is unpickled when first run, so that its failure is a task's."""
+        self._payloads[job] = payload
+
+    def forget(self, job: int) -> None:
+        """Drop it."""
+        self._payloads.pop(job, None)
+        self._functions.pop(job, None)
+
+    def run(self, job: int, data: bytes | None) -> tuple[str, bytes, str]:
+        """Attempt state, pickled result and error of one call."""
+        try:
+            function = self._functions.get(job)
+            if function is None:
+                function = self._functions[job] = pickle.loads(self._payloads[job])
+            args, kwargs = pickle.loads(data) if data is not None else ((), {})
+        except BaseException as error:
+            return self._failed("start_failed", error)
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as error:
+            return self._failed("failed", error)
+        return self._succeeded(value)
+
+    def _succeeded(self, value: object) -> tuple[str, bytes, str]:
+        try:
+            result = dumps(("ok", value))
+        except BaseException as error:
+            return self._refused(f"the result, a {type(value).__qualname__}, does not pickle: {error}")
+        if len(result) > self._limit_bytes:
+            return self._refused(
+                f"the result is {len(result)} bytes, the limit is {self._limit_bytes} "
+                "(OMEGA_RESULT_LIMIT_BYTES); return less, or write it to a file and return its path"
+            )
+        return "succeeded", result, ""
+
+    def _refused(self, sentence: str) -> tuple[str, bytes, str]:
+        return "failed", dumps(("error", RuntimeError(sentence), "")), sentence
+
+    def _failed(self, state: str, error: BaseException) -> tuple[str, bytes, str]:
+        # The first frame is run() above, which is of no interest to whoever wrote the callable.
+        frames = error.__traceback__.tb_next if error.__traceback__ else None
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        line = one_line(error)
+        try:
+            result = dumps(("error", error, text))
+            # Many exceptions pickle and do not unpickle: those whose __init__ takes more than a message.
+            pickle.loads(result)
+        except BaseException:
+            result = b""
+        if not result or len(result) > self._limit_bytes:
+            shown = text[-min(len(text), self._limit_bytes // 8) :]
+            result = dumps(("error", RuntimeError(line), shown))
+        return state, result, line
+
+
+def dumps(value: object) -> bytes:
+    """Plain pickle where it can, which is several times faster; else cloudpickle, by value."""
+    try:
+        return pickle.dumps(value, 5)
+    except Exception:
+        return cast(bytes, cloudpickle.dumps(value, 5))
+
+
+def one_line(error: BaseException) -> str:
+    """The exception's type and message, cut to one line of reasonable length."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "(its message cannot be shown)"
+    name = type(error).__qualname__
+    return f"{name}: {text}"[:500] if text else name
+
+
+def set_variables(variables: dict[str, str]) -> None:
+    """Put into the environment what differs."""
+    for name, value in variables.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def serve(agent: socket.socket, output: Output, callables: Callables) -> None:
+    """Obey until the agent is gone."""
+    home = os.getcwd()
+    buffer = bytearray()
+    answers: list[Answer] = []
+    while data := agent.recv(2**18):
+        buffer += data
+        sent_at = time.monotonic()
+        for message in split_frames(buffer):
+            if message[0] == "define":
+                callables.define(message[1], message[2])
+            elif message[0] == "forget":
+                callables.forget(message[1])
+            else:
+                _, number, job, task_input, variables, stdout, stderr = message
+                set_variables(variables)
+                started_at = time.time()
+                state, result, error = callables.run(job, task_input)
+                ended_at = time.time()
+                tails = output.take(stdout, stderr)
+                answers.append((number, state, result, error, *tails, started_at, ended_at))
+                with contextlib.suppress(OSError):
+                    os.chdir(home)
+                if time.monotonic() - sent_at > _FLUSH_SECONDS:
+                    agent.sendall(frame(answers))
+                    answers.clear()
+                    sent_at = time.monotonic()
+        if answers:
+            agent.sendall(frame(answers))
+            answers.clear()
+
+
+def main() -> None:
+    """Arguments: the socket's descriptor, limit of a result, length of a tail, files of stdout and stderr."""
+    descriptor, limit_bytes, tail_bytes = (int(word) for word in sys.argv[1:4])
+    output = Output(sys.argv[4], sys.argv[5], tail_bytes)
+    sys.argv = [""]
+    os.set_inheritable(descriptor, False)
+    faulthandler.enable()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # TextIOWrapper
+    # The submitter's own folders come last: one that is named like an installed package does no harm.
+    for entry in os.environ.get("OMEGA_SYS_PATH", "").split(os.pathsep):
+        if entry and entry not in sys.path:
+            sys.path.append(entry)
+    with socket.socket(fileno=descriptor) as agent, contextlib.suppress(ConnectionError):
+        serve(agent, output, Callables(limit_bytes))
+
+
+if __name__ == "__main__":
+    main()

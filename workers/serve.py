@@ -1,0 +1,129 @@
+"""From options to a served agent: what the command and the Ray actor share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegacell.cellstate.model import Amounts, MachineSpec
+from omegacell.cellstate.settings import Settings
+from omegacell.workers.agent import Agent, AgentSettings
+from omegacell.workers.environment import base_environment
+from omegacell.workers.groups import allow_many_descriptors
+from omegacell.workers.hollow import HollowRunner
+from omegacell.workers.host import host_capacity, machine_specs, share
+from omegacell.workers.processes import ProcessRunner
+from omegacell.workers.runner import EndedHandler, Runner, RunnerSettings
+
+_HOLLOW_CAPACITY = Amounts(cpu_milli=16_000, memory_bytes=64 * 2**30, disk_bytes=2**40)
+"""What a hollow machine claims to have where nothing is said: a common cloud size."""
+
+_SWITCH_SECONDS = 0.001
+"""Python's own 5 ms between threads would be most of a short task's latency."""
+
+_STORE_RETRY_SECONDS = 1.0
+"""The agent has its own ways to wait for the store, which end with the lease; the store's would hide them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """What one worker process serves. Amounts are per machine; one of 0 is an equal share of this host.
+
+    `hollow` > 0 serves so many hollow machines instead, whose tasks last `hollow_seconds` (math.inf: until
+    stopped) unless their job expects a duration. An empty `log_directory` is a folder of the system's for
+    temporary files.
+    """
+
+    dsn: str
+    name: str
+    schema: str = "omega"
+    machines: int = 1
+    each: Amounts = field(default_factory=Amounts)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    hollow: int = 0
+    hollow_seconds: float = 0.0
+    log_directory: str = ""
+    lease_seconds: float = 10.0
+    poll_seconds: float = 1.0
+    grace_seconds: float = 5.0
+
+
+@contextlib.contextmanager
+def agent_of(options: WorkerOptions, settings: Settings) -> Iterator[Agent]:
+    """An agent with its store and hints, not yet running; they are closed afterwards."""
+    # Imported here: processes that only run tasks or read logs need no database driver.
+    from omegacell.cellstate.hints import Hints, Listener
+    from omegacell.cellstate.postgres import PostgresStore
+
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    allow_many_descriptors()
+    logs = log_directory(options)
+    with contextlib.ExitStack() as stack:
+        quick = settings.model_copy(
+            update={"retry_seconds": min(settings.retry_seconds, _STORE_RETRY_SECONDS)}
+        )
+        store = PostgresStore(options.dsn, schema=options.schema, settings=quick)
+        stack.callback(store.close)
+        hints = listener = None
+        if not settings.poll_only:
+            hints = Hints(options.dsn, options.schema)
+            stack.callback(hints.close)
+            listener = Listener(options.dsn, options.schema, ["placements"])
+        yield Agent(
+            store,
+            AgentSettings(
+                name=options.name,
+                machines=machines_of(options, logs),
+                lease_seconds=options.lease_seconds,
+                poll_seconds=options.poll_seconds,
+                log_directory=str(logs),
+            ),
+            runner_maker(options, settings, logs),
+            hints=hints,
+            listener=listener,
+        )
+
+
+def log_directory(options: WorkerOptions) -> Path:
+    """Where the output of tasks goes; made where it is missing."""
+    chosen = options.log_directory
+    path = Path(chosen) if chosen else Path(tempfile.gettempdir()) / f"omegacell-{os.getuid()}" / options.name
+    path.mkdir(parents=True, exist_ok=True)
+    return path.resolve()
+
+
+def machines_of(options: WorkerOptions, disk_of: Path) -> tuple[MachineSpec, ...]:
+    """The machines with their amounts and attributes."""
+    if options.hollow > 0:
+        amounts = _or_else(options.each, _HOLLOW_CAPACITY)
+        return machine_specs(options.name, options.hollow, amounts, {"hollow": "true", **options.attributes})
+    count = max(1, options.machines)
+    amounts = _or_else(options.each, share(host_capacity(disk_of), count))
+    return machine_specs(options.name, options.machines, amounts, options.attributes)
+
+
+def runner_maker(options: WorkerOptions, settings: Settings, logs: Path) -> Callable[[EndedHandler], Runner]:
+    """What makes the runner, given whom it tells of ends."""
+    if options.hollow > 0:
+        return lambda handler: HollowRunner(options.hollow_seconds, handler)
+    runner_settings = RunnerSettings(
+        log_directory=logs,
+        base_env=base_environment(os.environ),
+        log_tail_bytes=settings.log_tail_bytes,
+        result_limit_bytes=settings.result_limit_bytes,
+        grace_seconds=options.grace_seconds,
+    )
+    return lambda handler: ProcessRunner(options.name, runner_settings, handler)
+
+
+def _or_else(amounts: Amounts, default: Amounts) -> Amounts:
+    return Amounts(
+        cpu_milli=amounts.cpu_milli or default.cpu_milli,
+        memory_bytes=amounts.memory_bytes or default.memory_bytes,
+        disk_bytes=amounts.disk_bytes or default.disk_bytes,
+    )

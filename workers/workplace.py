@@ -1,0 +1,18 @@
+"""What everything that runs tasks on this host shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegacell.workers.guard import Guard
+from omegacell.workers.runner import RunnerSettings
+from omegacell.workers.watcher import Watcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """The thread that owns the tasks, the guard that outlives the agent, and the settings."""
+
+    watcher: Watcher
+    guard: Guard
+    settings: RunnerSettings
