@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from omegacell.client.cell import Cell as Cell
     from omegacell.client.connecting import connect as connect
     from omegacell.client.handles import JobHandle as JobHandle
-    from omegacell.local_cell import local as local
+    from omegacell.local_cell.launch import local as local
 
 _HOMES = {
     "Cell": "omegacell.client.cell",
@@ -55,7 +55,7 @@ _HOMES = {
     "TaskLost": "omegacell.cellstate.errors",
     "TasksFailed": "omegacell.cellstate.errors",
     "connect": "omegacell.client.connecting",
-    "local": "omegacell.local_cell",
+    "local": "omegacell.local_cell.launch",
 }
 
 __all__ = [  # noqa: PLE0604  the homes' names, plus the one that is computed

@@ -110,8 +110,10 @@ class _Rounds:
             if not len(open_rows):
                 break
             best = open_rows[np.argsort(-scores[open_rows], kind="stable")]
-            # A limit may close the next machine after any choice, so under limits a round is one choice.
-            chosen, after = self._try(rows, scores, room, best[: 1 if self._limits else left])
+            # A limit closes machines for good, so those it closes on the way down are simply passed over.
+            ones = np.ones(len(best), dtype=np.int64)
+            open_ = fill.in_order(ones, left, self._limits, rows[best]) > 0
+            chosen, after = self._try(rows, scores, room, best[open_])
             slots[chosen] += 1
             room[chosen] -= 1
             scores[chosen] = after

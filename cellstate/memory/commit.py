@@ -7,17 +7,18 @@ from itertools import groupby
 
 import numpy as np
 
-from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.judge import Claim, JobFound, MachineFound, Ruling, judge
 from omegacell.cellstate.memory.fold import unclaim
 from omegacell.cellstate.memory.rows import machine_rows
 from omegacell.cellstate.memory.state import TRANSACTIONS_KEPT, Cell, CommittedClaim, Job, Scheduler
 from omegacell.cellstate.model import JobState, Placement, Reason, RetryRange, Stop, Transaction, Verdict
+from omegacell.cellstate.transactions import check_transaction
 
 
 def commit(cell: Cell, transaction: Transaction, *, now: float) -> Verdict:
     """Judge and apply the claims, once per transaction id. The work grows with the claims only."""
-    claims = _checked_claims(transaction)
+    check_transaction(transaction)
+    claims = _claims(transaction)
     answer = cell.transactions.get(transaction.txn_id)
     if answer is None:
         scheduler = cell.schedulers.get(transaction.scheduler_id)
@@ -32,36 +33,15 @@ def commit(cell: Cell, transaction: Transaction, *, now: float) -> Verdict:
     return _verdict(cell, transaction, answer)
 
 
-def _checked_claims(transaction: Transaction) -> list[Claim]:
-    """The claims one by one; SpecInvalid where the arrays do not make a transaction."""
-    arrays = (transaction.job_id, transaction.machine_id, transaction.slots, transaction.claim_sequence)
-    lengths = [len(array) for array in arrays]
-    if len(set(lengths)) > 1:
-        raise SpecInvalid(
-            f"transaction {transaction.txn_id} has arrays of {lengths} entries for job_id, machine_id, slots "
-            "and claim_sequence, expected equal lengths; pass one entry per claim in each"
-        )
-    claims = [
+def _claims(transaction: Transaction) -> list[Claim]:
+    """The claims one by one."""
+    columns = (transaction.job_id, transaction.machine_id, transaction.slots, transaction.claim_sequence)
+    return [
         Claim(job_id=job_id, machine_id=machine_id, slots=slots, claim_sequence=claim_sequence)
         for job_id, machine_id, slots, claim_sequence in zip(
-            *(array.tolist() for array in arrays), strict=True
+            *(column.tolist() for column in columns), strict=True
         )
     ]
-    seen: set[int] = set()
-    for job_id, group in groupby(claims, key=lambda claim: claim.job_id):
-        if job_id in seen:
-            raise SpecInvalid(
-                f"the claims of job j{job_id} are in several places of transaction {transaction.txn_id}, "
-                "expected together; sort the claims by job"
-            )
-        seen.add(job_id)
-        for claim in group:
-            if claim.slots < 1:
-                raise SpecInvalid(
-                    f"a claim of job j{job_id} asks for {claim.slots} slots, expected at least 1; "
-                    "leave it out"
-                )
-    return claims
 
 
 def _apply(

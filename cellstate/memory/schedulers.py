@@ -174,7 +174,7 @@ def _status(scheduler: Scheduler, *, now: float) -> SchedulerStatus:
         placements=scheduler.placements,
         attempts=scheduler.attempts,
         busy_seconds=scheduler.busy_seconds,
-        jobs_claimed=len(scheduler.claimed),
+        jobs_claimed=len(scheduler.waits),
         wait_p50_seconds=p50,
         wait_p99_seconds=p99,
     )

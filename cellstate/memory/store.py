@@ -202,7 +202,8 @@ class MemoryStore:
 
     def inputs(self, job_id: int, first_index: int, count: int) -> tuple[bytes, ...]:
         with self._lock:
-            return jobs.find(self._cell, job_id).inputs[first_index : first_index + count]
+            job = self._cell.jobs.get(job_id)
+            return job.inputs[first_index : first_index + count] if job is not None else ()
 
     def report_started(self, worker_id: int, token: int, started: Sequence[Started]) -> None:
         with self._lock:

@@ -86,7 +86,7 @@ def statuses(cell: Cell, *, now: float) -> tuple[WorkerStatus, ...]:
             token=worker.token,
             expires_at=worker.expires_at,
             alive=worker.expires_at > now,
-            machine_count=len(worker.machine_ids),
+            machine_count=sum(cell.machines[machine_id].up for machine_id in worker.machine_ids),
         )
         for worker in cell.workers.values()
     )

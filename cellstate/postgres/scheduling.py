@@ -103,14 +103,17 @@ class SchedulerCalls(Calls):
             transaction.slots,
             transaction.claim_sequence,
         )
+        claims = len(transaction.job_id)
+        all_accepted = len(row.reason) == 0
+        nothing = np.zeros(claims, dtype=np.int64)
         return Verdict(
             txn_id=transaction.txn_id,
             accepted=row.accepted,
-            reason=row.reason,
-            free=row.free,
+            reason=nothing if all_accepted else row.reason,
+            free=nothing if all_accepted else row.free,
             first_index=row.first_index,
-            rival_txn=tuple(row.rival_txn),
-            rival_scheduler=row.rival_scheduler,
+            rival_txn=(None,) * claims if all_accepted else tuple(row.rival_txn),
+            rival_scheduler=nothing if all_accepted else row.rival_scheduler,
             rows=machine_rows(row),
         )
 

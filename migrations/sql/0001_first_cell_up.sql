@@ -261,3 +261,18 @@ CREATE TABLE worker (
     CONSTRAINT worker_pkey PRIMARY KEY (worker_id),
     CONSTRAINT worker_name_key UNIQUE (name))
 WITH (fillfactor = 50);
+
+-- The log's arrays are written on the commit's path and seldom read: compressing them cost more than all else there.
+ALTER TABLE cell_log
+    ALTER claim_job SET STORAGE EXTERNAL,
+    ALTER claim_machine SET STORAGE EXTERNAL,
+    ALTER claim_slots SET STORAGE EXTERNAL,
+    ALTER claim_accepted SET STORAGE EXTERNAL,
+    ALTER claim_reason SET STORAGE EXTERNAL,
+    ALTER claim_free SET STORAGE EXTERNAL,
+    ALTER claim_first_index SET STORAGE EXTERNAL,
+    ALTER claim_rival_txn SET STORAGE EXTERNAL,
+    ALTER claim_rival_scheduler SET STORAGE EXTERNAL,
+    ALTER machine_id SET STORAGE EXTERNAL,
+    ALTER machine_version SET STORAGE EXTERNAL,
+    ALTER machine_used SET STORAGE EXTERNAL;

@@ -56,7 +56,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     command = typer.main.get_command(build())
     try:
         result = command.main(
-            args=list(sys.argv[1:] if arguments is None else arguments), prog_name="omega", standalone_mode=False
+            args=list(sys.argv[1:] if arguments is None else arguments),
+            prog_name="omega",
+            standalone_mode=False,
         )
     except BaseException as error:
         return failing.exit_code(error)

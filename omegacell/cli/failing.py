@@ -6,7 +6,6 @@ import os
 import sys
 
 import typer
-from typer.exceptions import TyperException
 
 from omegacell.cellstate.errors import (
     KeyConflict,
@@ -45,9 +44,6 @@ def exit_code(error: BaseException) -> int:
             return error.code if isinstance(error.code, int) else FAILED
         case typer.Exit():
             return error.exit_code
-        case TyperException():
-            error.show()
-            return error.exit_code
         case KeyboardInterrupt() | typer.Abort():
             say("interrupted")
             return INTERRUPTED
@@ -55,6 +51,11 @@ def exit_code(error: BaseException) -> int:
             # The reader has gone (omega jobs | head): what is still buffered has no one to go to.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+    # Usage errors are of a class that typer keeps to itself; they know how to show themselves.
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if callable(show) and isinstance(code, int):
+        show()
+        return code
     for kind, code in _CODES:
         if isinstance(error, kind):
             say(str(error))

@@ -24,7 +24,7 @@ class JobHandle:
         self, store: Store, pauses: Pauses, announce: Callable[[str], None], job_id: int, *, created: bool
     ) -> None:
         """Not for callers: Cell makes it."""
-        self._store = store
+        self.store = store
         self._pauses = pauses
         self._announce = announce
         self.job_id = job_id
@@ -38,10 +38,10 @@ class JobHandle:
     @property
     def status(self) -> JobStatus:
         """Where the job stands now."""
-        return self._store.job(self.job_id)
+        return self.store.job(self.job_id)
 
     def wait(
-        self, timeout: float | None = None, progress: bool | Callable[[JobStatus], None] = False
+        self, timeout: float | None = None, progress: bool | Callable[[JobStatus], None] | None = False
     ) -> JobStatus:
         """The status once the job has ended; never raises for failed tasks.
 
@@ -53,7 +53,7 @@ class JobHandle:
 
         def ended() -> bool:
             nonlocal status
-            status = self._store.job(self.job_id)
+            status = self.store.job(self.job_id)
             if show is not None:
                 show(status)
             return status.state.final
@@ -74,25 +74,25 @@ class JobHandle:
         """
         results.check_mode(errors)
         status = self.wait(timeout)
-        return results.collect(status, self._store.outcomes(self.job_id, final_only=True), errors)
+        return results.collect(status, self.store.outcomes(self.job_id, final_only=True), errors)
 
     def result(self, timeout: float | None = None) -> Any:
         """What the only task gave; raises what it raised, with its traceback there as the cause."""
         status = self.wait(timeout)
         if status.task_count != 1:
             raise SpecInvalid(f"job {self.id} has {status.task_count} tasks, expected one; use results()")
-        found = next(results.each_task(status, self._store.outcomes(self.job_id, final_only=True)))
+        found = next(results.each_task(status, self.store.outcomes(self.job_id, final_only=True)))
         if isinstance(found, results.Failure):
             raise found.error
         return found
 
     def outcomes(self, *, final_only: bool = True) -> tuple[Outcome, ...]:
         """How tasks ended, by index; with final_only=False every attempt of them."""
-        return self._store.outcomes(self.job_id, final_only=final_only)
+        return self.store.outcomes(self.job_id, final_only=final_only)
 
     def explain(self) -> explanation.Explanation:
         """Why the job is where it is: in one sentence, and what its scheduler noted at its last attempt."""
-        return explanation.explain(self._store, self.job_id)
+        return explanation.explain(self.store, self.job_id)
 
     def logs(self, task: int = 0) -> logs.Logs:
         """The end of what a task wrote, at its last attempt; while it runs only on the host where it runs."""
@@ -101,11 +101,11 @@ class JobHandle:
             raise NotFound(
                 f"task {task_text(self.job_id, task)} does not exist; job {self.id} has {count} tasks"
             )
-        return logs.read(self._store, self.job_id, task)
+        return logs.read(self.store, self.job_id, task)
 
     def cancel(self) -> JobStatus:
         """End the job: place nothing more, stop what runs. Returns at once; wait() for the end."""
-        status = self._store.cancel(self.job_id)
+        status = self.store.cancel(self.job_id)
         self._announce("placements")
         return status
 

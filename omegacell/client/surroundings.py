@@ -20,7 +20,7 @@ def with_surroundings(spec: JobSpec) -> JobSpec:
     """
     env = {name: os.environ[name] for name in _INHERITED if os.environ.get(name)}
     if spec.kind is TaskKind.FUNCTION:
-        env["OMEGA_SYS_PATH"] = os.pathsep.join(_user_paths())
+        env["OMEGA_SYS_PATH"] = os.pathsep.join(user_paths())
     return replace(spec, env={**env, **spec.env}, cwd=spec.cwd or _directory())
 
 
@@ -31,7 +31,7 @@ def _directory() -> str:
         return ""
 
 
-def _user_paths() -> list[str]:
+def user_paths() -> list[str]:
     """Absolute entries of sys.path that are neither the standard library's nor site-packages, in order."""
     installed = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     entries = [Path(entry or _directory()).absolute() for entry in sys.path]

@@ -119,7 +119,9 @@ class Child:
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._say(f"{self.program.name} (process {self.pid}) did not stop within {STOP_SECONDS:.0f} s, killing it")
+            self._say(
+                f"{self.program.name} (process {self.pid}) did not stop within {STOP_SECONDS:.0f} s, killing it"
+            )
             self._process.kill()
             self._process.wait()
         self._give_back()

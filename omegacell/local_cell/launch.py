@@ -20,6 +20,7 @@ from omegacell.cellstate.settings import Settings
 from omegacell.cellstate.spec import Resources
 from omegacell.client.cell import Cell
 from omegacell.client.connecting import open_cell
+from omegacell.client.surroundings import user_paths
 from omegacell.local_cell import state
 from omegacell.local_cell.plan import Plan, Runtime, make_plan
 
@@ -68,6 +69,8 @@ class Keeper:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            # Where its schedulers find users' own kinds and policies.
+            env={**os.environ, "OMEGA_SYS_PATH": os.pathsep.join(user_paths())},
             start_new_session=True,
         )
         self._owner_pid = os.getpid()

@@ -90,9 +90,7 @@ def test_the_reason_is_the_first_dimension_that_allows_the_fewest(
     assert answers(scheduler.commit((job, machine, 5))) == [answer]
 
 
-def test_a_job_that_needs_nothing_fits_anywhere(
-    scene: Scene, scheduler: SchedulerHand, machine: int
-) -> None:
+def test_a_job_that_needs_nothing_fits_anywhere(scene: Scene, scheduler: SchedulerHand, machine: int) -> None:
     full = claimed(scene, scheduler, tasks=4)
     scheduler.commit((full, machine, 4))
     job = claimed(scene, scheduler, tasks=1000, cpu=0)
@@ -109,9 +107,7 @@ def test_no_more_is_placed_than_the_job_has(scene: Scene, scheduler: SchedulerHa
     ]
 
 
-def test_nothing_to_place_overrides_a_dimension(
-    scene: Scene, scheduler: SchedulerHand, machine: int
-) -> None:
+def test_nothing_to_place_overrides_a_dimension(scene: Scene, scheduler: SchedulerHand, machine: int) -> None:
     job = claimed(scene, scheduler, tasks=3)
     assert answers(scheduler.commit((job, machine, 6))) == [(3, Reason.NOTHING_TO_PLACE, 3)]
 
@@ -167,9 +163,7 @@ def test_fine_accepts_a_stale_claim_that_still_fits(
         assert answers(scheduler.commit((job, machine, 1, 1))) == [(1, Reason.ACCEPTED, 0)]
 
 
-def test_coarse_refuses_a_machine_claimed_since(
-    scene: Scene, scheduler: SchedulerHand, machine: int
-) -> None:
+def test_coarse_refuses_a_machine_claimed_since(scene: Scene, scheduler: SchedulerHand, machine: int) -> None:
     other = scene.scheduler("other")
     theirs, mine = scene.submit(), scene.submit(tasks=2, detection=Detection.COARSE)
     other.claim(limit=1)

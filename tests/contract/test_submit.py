@@ -135,7 +135,7 @@ def test_inputs_are_given_by_index_range(scene: Scene) -> None:
     job_id = scene.submit(tasks=4, inputs=(b"a", b"", b"ccc", b"\x00d"))
     assert scene.store.inputs(job_id, 1, 2) == (b"", b"ccc")
     assert scene.store.inputs(job_id, 0, 4) == (b"a", b"", b"ccc", b"\x00d")
-    assert scene.store.inputs(scene.submit(), 0, 1) == ()
+    assert scene.store.inputs(scene.submit(), 0, 1) == () == scene.store.inputs(99, 0, 1)
 
 
 def test_definitions_say_how_to_run_and_leave_unknown_jobs_out(scene: Scene) -> None:

@@ -4,13 +4,14 @@
 -- ascending; and the claims as parallel arrays: ordinal of its job, ordinal of its machine, slots, the
 -- claim_sequence seen. The claims of one job stand together.
 -- One row: per claim accepted, reason (model.Reason), free, first index, rival transaction and scheduler; then
--- the fresh state of the machines, as machine_arrays.
+-- the fresh state of the machines, as machine_arrays. Empty reason: everything was accepted as asked.
 -- Locks: jobs by id, machines by id, then the scheduler's own row. Locking and reading are separate statements:
 -- under READ COMMITTED the reading one sees what was committed while the locking one waited.
 --
 -- The judgement is a loop in judge_claims, and costs a few microseconds a claim; but most transactions fit as a
 -- whole, and whether one does is a sum per machine, so that is asked first. (A running sum cannot replace the
--- loop: it counts refused claims and then refuses wrongly.)
+-- loop: it counts refused claims and then refuses wrongly.) Jobs and machines are read once into arrays, and
+-- every later statement looks them up by subscript: joining them again for each claim cost as much as the rest.
 CREATE FUNCTION commit_claims(
     p_txn uuid, p_scheduler bigint, p_token bigint, p_jobs bigint[], p_machines bigint[],
     p_job bigint[], p_machine bigint[], p_slots bigint[], p_seen bigint[],
@@ -23,93 +24,131 @@ LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
     v_now timestamptz := cell_now();
-    v_claims int := cardinality(p_job);
+    v_log record;
     v_fits boolean;
-    v_judged record;
+    v_coarse boolean;
+    -- per job and per machine, by ordinal
+    j_cpu bigint[]; j_memory bigint[]; j_disk bigint[]; j_coarse boolean[]; j_left bigint[]; j_needed bigint[];
+    m_cpu bigint[]; m_memory bigint[]; m_disk bigint[]; m_sequence bigint[]; m_epoch bigint[];
 BEGIN
     PERFORM 1 FROM job_state s WHERE s.job_id = ANY (p_jobs) ORDER BY s.job_id FOR UPDATE;
 
-    SELECT l.claim_accepted, l.claim_reason, l.claim_free, l.claim_first_index, l.claim_rival_txn, l.claim_rival_scheduler
-    INTO accepted, reason, free, first_index, rival_txn, rival_scheduler
-    FROM cell_log l WHERE l.txn_id = p_txn;
-    IF NOT FOUND THEN
-        IF NOT EXISTS (SELECT FROM scheduler s WHERE s.scheduler_id = p_scheduler AND s.token = p_token) THEN
-            accepted := array_fill(0::bigint, ARRAY[v_claims]);
-            reason := array_fill(50::bigint, ARRAY[v_claims]);
-            free := accepted;
-            first_index := array_fill(-1::bigint, ARRAY[v_claims]);
-            rival_txn := array_fill(null::uuid, ARRAY[v_claims]);
-            rival_scheduler := accepted;
-        ELSE
-            PERFORM 1 FROM machine m WHERE m.machine_id = ANY (p_machines) ORDER BY m.machine_id FOR UPDATE;
+    SELECT l.claim_slots, l.claim_accepted, l.claim_reason, l.claim_free, l.claim_first_index, l.claim_rival_txn,
+           l.claim_rival_scheduler
+    INTO v_log FROM cell_log l WHERE l.txn_id = p_txn;
+    IF FOUND THEN
+        accepted := CASE WHEN v_log.claim_reason = '{}' THEN v_log.claim_slots ELSE v_log.claim_accepted END;
+        reason := v_log.claim_reason;
+        free := v_log.claim_free;
+        first_index := v_log.claim_first_index;
+        rival_txn := v_log.claim_rival_txn;
+        rival_scheduler := v_log.claim_rival_scheduler;
+    ELSIF NOT EXISTS (SELECT FROM scheduler s WHERE s.scheduler_id = p_scheduler AND s.token = p_token) THEN
+        accepted := array_fill(0::bigint, ARRAY[cardinality(p_job)]);
+        reason := array_fill(50::bigint, ARRAY[cardinality(p_job)]);
+        free := accepted;
+        first_index := array_fill(-1::bigint, ARRAY[cardinality(p_job)]);
+        rival_txn := array_fill(null::uuid, ARRAY[cardinality(p_job)]);
+        rival_scheduler := accepted;
+    ELSE
+        PERFORM 1 FROM machine m WHERE m.machine_id = ANY (p_machines) ORDER BY m.machine_id FOR UPDATE;
 
-            SELECT count(*) = cardinality(p_jobs) INTO v_fits
-            FROM (SELECT c.ord, sum(c.slots) AS slots FROM unnest(p_job, p_slots) AS c(ord, slots) GROUP BY c.ord) w
-            JOIN job_state s ON s.job_id = p_jobs[w.ord]
-            WHERE s.claimed_by = p_scheduler AND NOT s.cancel_requested
-              AND w.slots <= s.task_count - s.next_index - s.never_placed;
-            IF v_fits THEN
-                SELECT count(*) = cardinality(p_machines) INTO v_fits
-                FROM (
-                    SELECT c.machine, sum(c.slots * j.cpu_milli) AS cpu, sum(c.slots * j.memory_bytes) AS memory,
-                           sum(c.slots * j.disk_bytes) AS disk,
-                           min(c.seen) FILTER (WHERE j.detection = 'coarse') AS least_seen,
-                           max(c.seen) FILTER (WHERE j.detection = 'coarse') AS most_seen
-                    FROM unnest(p_job, p_machine, p_slots, p_seen) AS c(job, machine, slots, seen)
-                    JOIN job j ON j.job_id = p_jobs[c.job] GROUP BY c.machine
-                ) w
-                JOIN machine m ON m.machine_id = p_machines[w.machine]
-                WHERE m.up AND m.schedulable
-                  AND w.cpu <= m.cpu_milli - m.used_cpu_milli
-                  AND w.memory <= m.memory_bytes - m.used_memory_bytes
-                  AND w.disk <= m.disk_bytes - m.used_disk_bytes
-                  AND (w.least_seen IS NULL OR (w.least_seen = m.claim_sequence AND w.most_seen = m.claim_sequence));
-            END IF;
-            -- A gang may be too small although everything it claims fits.
-            IF v_fits THEN
-                SELECT count(*) = 0 INTO v_fits
-                FROM (SELECT c.ord, sum(c.slots) AS slots FROM unnest(p_job, p_slots) AS c(ord, slots) GROUP BY c.ord) w
-                JOIN job j ON j.job_id = p_jobs[w.ord] AND j.commit = 'gang'
-                JOIN job_state s ON s.job_id = j.job_id
-                WHERE s.placed + w.slots < CASE j.gang_min WHEN 0 THEN s.task_count ELSE j.gang_min END;
-            END IF;
+        SELECT array_agg(a.cpu_milli), array_agg(a.memory_bytes), array_agg(a.disk_bytes), array_agg(a.coarse),
+               array_agg(a.remaining), array_agg(a.needed), bool_and(a.mine), bool_or(a.coarse)
+        INTO j_cpu, j_memory, j_disk, j_coarse, j_left, j_needed, v_fits, v_coarse
+        FROM (
+            SELECT j.cpu_milli, j.memory_bytes, j.disk_bytes, j.detection = 'coarse' AS coarse,
+                   s.task_count - s.next_index - s.never_placed AS remaining,
+                   CASE WHEN j.commit <> 'gang' THEN 0 WHEN j.gang_min = 0 THEN s.task_count - s.placed
+                        ELSE j.gang_min - s.placed END AS needed,
+                   coalesce(s.claimed_by = p_scheduler AND NOT s.cancel_requested, false) AS mine
+            FROM unnest(p_jobs) WITH ORDINALITY AS u(job_id, ord)
+            LEFT JOIN job_state s ON s.job_id = u.job_id
+            LEFT JOIN job j ON j.job_id = u.job_id
+            ORDER BY u.ord
+        ) a;
 
-            IF v_fits THEN
-                accepted := p_slots;
-                reason := array_fill(0::bigint, ARRAY[v_claims]);
-                free := reason;
-                rival_txn := array_fill(null::uuid, ARRAY[v_claims]);
-                rival_scheduler := reason;
-            ELSE
-                SELECT * INTO v_judged
-                FROM judge_claims(p_scheduler, p_jobs, p_machines, p_job, p_machine, p_slots, p_seen, v_now);
-                accepted := v_judged.accepted;
-                reason := v_judged.reason;
-                free := v_judged.free;
-                rival_txn := v_judged.rival_txn;
-                rival_scheduler := v_judged.rival_scheduler;
-            END IF;
-
-            first_index := place_claims(p_txn, p_jobs, p_machines, p_job, p_machine, accepted, v_now);
-            PERFORM count_claims(p_scheduler, p_job, p_slots, accepted, reason);
-            INSERT INTO cell_log (
-                at, kind, txn_id, scheduler_id, claim_job, claim_machine, claim_slots, claim_accepted, claim_reason,
-                claim_free, claim_first_index, claim_rival_txn, claim_rival_scheduler, machine_id, machine_version,
-                machine_used)
-            SELECT v_now, 'commit', p_txn, p_scheduler,
-                   (SELECT array_agg(p_jobs[c.o] ORDER BY c.ord) FROM unnest(p_job) WITH ORDINALITY AS c(o, ord)),
-                   (SELECT array_agg(p_machines[c.o] ORDER BY c.ord) FROM unnest(p_machine) WITH ORDINALITY AS c(o, ord)),
-                   p_slots, commit_claims.accepted, commit_claims.reason, commit_claims.free, commit_claims.first_index,
-                   commit_claims.rival_txn, commit_claims.rival_scheduler, coalesce(t.ids, '{}'),
-                   coalesce(t.versions, '{}'), coalesce(t.used, '{}')
+        IF v_fits THEN
+            SELECT array_agg(a.cpu), array_agg(a.memory), array_agg(a.disk), array_agg(a.claim_sequence),
+                   array_agg(a.epoch), coalesce(bool_and(a.open), false)
+            INTO m_cpu, m_memory, m_disk, m_sequence, m_epoch, v_fits
             FROM (
-                SELECT array_agg(m.machine_id ORDER BY m.machine_id) AS ids,
-                       array_agg(m.version ORDER BY m.machine_id) AS versions,
-                       array_agg(m.used_cpu_milli ORDER BY m.machine_id)
-                       || array_agg(m.used_memory_bytes ORDER BY m.machine_id)
-                       || array_agg(m.used_disk_bytes ORDER BY m.machine_id) AS used
-                FROM machine m WHERE m.machine_id = ANY (p_machines) AND m.last_claim_txn = p_txn
-            ) t;
+                SELECT m.cpu_milli - m.used_cpu_milli AS cpu, m.memory_bytes - m.used_memory_bytes AS memory,
+                       m.disk_bytes - m.used_disk_bytes AS disk, m.claim_sequence, m.epoch, m.up AND m.schedulable AS open
+                FROM machine m WHERE m.machine_id = ANY (p_machines) ORDER BY m.machine_id
+            ) a;
+            v_fits := v_fits AND cardinality(m_cpu) = cardinality(p_machines);
+        END IF;
+        IF v_fits THEN
+            SELECT bool_and(w.slots <= j_left[w.job] AND w.slots >= j_needed[w.job]) INTO v_fits
+            FROM (SELECT c.job, sum(c.slots) AS slots FROM unnest(p_job, p_slots) AS c(job, slots) GROUP BY c.job) w;
+        END IF;
+        IF v_fits AND v_coarse THEN
+            SELECT bool_and(NOT j_coarse[c.job] OR c.seen = m_sequence[c.machine]) INTO v_fits
+            FROM unnest(p_job, p_machine, p_seen) AS c(job, machine, seen);
+        END IF;
+        IF v_fits THEN
+            SELECT bool_and(w.cpu <= m_cpu[w.machine] AND w.memory <= m_memory[w.machine] AND w.disk <= m_disk[w.machine])
+            INTO v_fits
+            FROM (
+                SELECT c.machine, sum(c.slots * j_cpu[c.job]) AS cpu, sum(c.slots * j_memory[c.job]) AS memory,
+                       sum(c.slots * j_disk[c.job]) AS disk
+                FROM unnest(p_job, p_machine, p_slots) AS c(job, machine, slots) GROUP BY c.machine
+            ) w;
+        END IF;
+
+        IF v_fits THEN
+            accepted := p_slots;
+            reason := '{}';
+            free := '{}';
+            rival_txn := '{}';
+            rival_scheduler := '{}';
+        ELSE
+            SELECT r.* INTO accepted, reason, free, rival_txn, rival_scheduler
+            FROM judge_claims(p_scheduler, p_jobs, p_machines, p_job, p_machine, p_slots, p_seen, v_now) r;
+            SELECT array_agg(m.epoch ORDER BY u.ord) INTO m_epoch
+            FROM unnest(p_machines) WITH ORDINALITY AS u(id, ord) LEFT JOIN machine m ON m.machine_id = u.id;
+        END IF;
+
+        first_index := place_claims(
+            p_jobs, p_machines, p_job, p_machine, accepted, j_cpu, j_memory, j_disk, m_epoch, v_now);
+        PERFORM count_claims(p_scheduler, p_job, p_slots, accepted, reason);
+
+        WITH charge AS (
+            SELECT p_machines[c.machine] AS id, sum(c.slots * j_cpu[c.job]) AS cpu,
+                   sum(c.slots * j_memory[c.job]) AS memory, sum(c.slots * j_disk[c.job]) AS disk
+            FROM unnest(p_job, p_machine, accepted) AS c(job, machine, slots)
+            WHERE c.slots > 0 GROUP BY c.machine
+        ), charged AS (
+            UPDATE machine m
+            SET used_cpu_milli = m.used_cpu_milli + d.cpu, used_memory_bytes = m.used_memory_bytes + d.memory,
+                used_disk_bytes = m.used_disk_bytes + d.disk, version = m.version + 1,
+                claim_sequence = m.claim_sequence + 1, last_claim_txn = p_txn
+            FROM charge d WHERE m.machine_id = d.id
+            RETURNING m.*
+        )
+        SELECT coalesce(array_agg(c.machine_id), '{}'), coalesce(array_agg(c.version), '{}'),
+               coalesce(array_agg(c.claim_sequence), '{}'), coalesce(array_agg(c.cpu_milli), '{}'),
+               coalesce(array_agg(c.memory_bytes), '{}'), coalesce(array_agg(c.disk_bytes), '{}'),
+               coalesce(array_agg(c.used_cpu_milli), '{}'), coalesce(array_agg(c.used_memory_bytes), '{}'),
+               coalesce(array_agg(c.used_disk_bytes), '{}'), coalesce(array_agg(c.up AND c.schedulable), '{}')
+        INTO machine_id, version, claim_sequence, cpu_milli, memory_bytes, disk_bytes, used_cpu_milli,
+             used_memory_bytes, used_disk_bytes, available
+        FROM (SELECT * FROM charged ORDER BY charged.machine_id) c;
+
+        INSERT INTO cell_log (
+            at, kind, txn_id, scheduler_id, claim_job, claim_machine, claim_slots, claim_accepted, claim_reason,
+            claim_free, claim_first_index, claim_rival_txn, claim_rival_scheduler, machine_id, machine_version,
+            machine_used)
+        SELECT v_now, 'commit', p_txn, p_scheduler, array_agg(p_jobs[c.job]), array_agg(p_machines[c.machine]), p_slots,
+               CASE WHEN v_fits THEN '{}' ELSE commit_claims.accepted END, commit_claims.reason, commit_claims.free,
+               commit_claims.first_index, commit_claims.rival_txn, commit_claims.rival_scheduler,
+               commit_claims.machine_id, commit_claims.version,
+               commit_claims.used_cpu_milli || commit_claims.used_memory_bytes || commit_claims.used_disk_bytes
+        FROM (SELECT * FROM unnest(p_job, p_machine) WITH ORDINALITY AS x(job, machine, ord) ORDER BY x.ord) c;
+
+        IF v_fits THEN
+            RETURN; -- every machine touched was charged, so these rows are the answer's
         END IF;
     END IF;
 

@@ -11,5 +11,5 @@ AS $$
            (SELECT coalesce(array_agg(f.name ORDER BY f.machine_id), '{}') FROM machine_fact f),
            (SELECT coalesce(array_agg(f.attributes::text ORDER BY f.machine_id), '{}') FROM machine_fact f),
            a.*
-    FROM machine_arrays(NULL) a
+    FROM machine_arrays(ARRAY(SELECT m.machine_id FROM machine m)) a
 $$;

@@ -1,0 +1,162 @@
+"""The cell itself: machines, drain, uncordon, schedulers, policies, fsck, version."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from omegacell.cellstate.model import MachineStatus, SchedulerStatus
+from omegacell.cli import failing
+from omegacell.cli.output import AsJson, duration, emit, size, table
+from omegacell.client.connecting import connect
+
+Machine = Annotated[str, typer.Argument(metavar="MACHINE", help="Its name.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    for command in (machines, drain, uncordon, schedulers, policies, fsck, version):
+        app.command()(command)
+
+
+def machines(as_json: AsJson = False) -> None:
+    """List machines, with what they have and what is used."""
+    with connect() as cell:
+        found = cell.machines()
+    if as_json:
+        emit(machines=found)
+        return
+    table(
+        ("MACHINE", "STATE", "CPU", "OF", "MEMORY", "OF", "PLACEMENTS", "ATTRIBUTES"),
+        [
+            (
+                one.name,
+                _state(one),
+                f"{one.used.cpu_milli / 1000:g}",
+                f"{one.capacity.cpu_milli / 1000:g}",
+                size(one.used.memory_bytes),
+                size(one.capacity.memory_bytes),
+                one.placements,
+                ", ".join(f"{name}={value}" for name, value in sorted(one.attributes.items())),
+            )
+            for one in found
+        ],
+        right=("CPU", "OF", "MEMORY", "PLACEMENTS"),
+    )
+
+
+def drain(
+    machine: Machine,
+    keep: Annotated[bool, typer.Option("--keep", help="Let what runs there run to its end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a machine nothing new, and run what it has elsewhere."""
+    with connect() as cell:
+        _show(cell.drain(machine, evict=not keep), as_json)
+
+
+def uncordon(machine: Machine, as_json: AsJson = False) -> None:
+    """Let a drained machine take tasks again."""
+    with connect() as cell:
+        _show(cell.uncordon(machine), as_json)
+
+
+def schedulers(as_json: AsJson = False) -> None:
+    """List schedulers, with what they did since they registered."""
+    with connect() as cell:
+        found = cell.schedulers()
+    if as_json:
+        emit(schedulers=found)
+    else:
+        scheduler_table(found)
+
+
+def policies(as_json: AsJson = False) -> None:
+    """List the placement policies and scheduler kinds that are installed here."""
+    from omegacell.schedulers import kinds, plugins
+
+    names, kind_names = plugins.names(plugins.POLICIES), kinds.names()
+    if as_json:
+        emit(policies=names, scheduler_kinds=kind_names)
+        return
+    rows = [("policy", name, _promise(plugins.load(plugins.POLICIES, "policy", name))) for name in names]
+    rows += [("scheduler kind", name, _promise(kinds.load(name))) for name in kind_names]
+    table(("WHAT", "NAME", "PROMISE"), rows)
+
+
+def fsck(as_json: AsJson = False) -> None:
+    """Check every invariant of the cell; exit with 1 if one is broken."""
+    with connect() as cell:
+        found = cell.check()
+    if as_json:
+        emit(violations=found)
+    else:
+        for one in found:
+            print(f"{one.invariant}: {one.detail}")
+        print(f"{len(found)} invariants are broken" if found else "all invariants hold")
+    if found:
+        raise typer.Exit(failing.FAILED)
+
+
+def version(as_json: AsJson = False) -> None:
+    """Show the version of omegacell, and of the database schema that it speaks."""
+    from omegacell import __version__
+    from omegacell.cellstate.tables import SCHEMA_VERSION
+
+    if as_json:
+        emit(version=__version__, database_schema=SCHEMA_VERSION)
+    else:
+        print(f"omegacell {__version__}, database schema {SCHEMA_VERSION}")
+
+
+def scheduler_table(found: tuple[SchedulerStatus, ...]) -> None:
+    """A row for each scheduler, in OMEGA.md's terms."""
+    now = time.time()
+    counts = ("TRANSACTIONS", "PLACEMENTS", "CONFLICT FRACTION", "BUSYNESS", "WAIT P50", "WAIT P99")
+    table(
+        ("SCHEDULER", "KIND", "ALIVE", *counts),
+        [
+            (
+                one.name,
+                one.kind,
+                "yes" if one.alive else "no",
+                one.transactions_succeeded + one.transactions_failed,
+                one.placements,
+                f"{conflict_fraction(one):.3f}",
+                f"{busyness(one, now):.3f}",
+                duration(one.wait_p50_seconds) if one.jobs_claimed else "",
+                duration(one.wait_p99_seconds) if one.jobs_claimed else "",
+            )
+            for one in found
+        ],
+        right=counts,
+    )
+
+
+def conflict_fraction(scheduler: SchedulerStatus) -> float:
+    """Conflicts per successful transaction, Omega's measure; 0 before the first."""
+    return scheduler.transactions_failed / max(1, scheduler.transactions_succeeded)
+
+
+def busyness(scheduler: SchedulerStatus, now: float) -> float:
+    """The part of its life that the scheduler spent deciding."""
+    return scheduler.busy_seconds / max(1e-9, now - scheduler.registered_at)
+
+
+def _state(machine: MachineStatus) -> str:
+    if not machine.up:
+        return "down"
+    return "up" if machine.schedulable else "drained"
+
+
+def _show(machine: MachineStatus, as_json: bool) -> None:
+    if as_json:
+        emit(machine=machine)
+    else:
+        print(f"{machine.name} {_state(machine)}, {machine.placements} placements")
+
+
+def _promise(thing: object) -> str:
+    return (getattr(thing, "__doc__", None) or "").strip().partition("\n")[0]

@@ -1,0 +1,93 @@
+"""The local cell on this host: up, down, demo."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+import typer
+
+from omegacell.cellstate.errors import SpecInvalid
+from omegacell.cellstate.settings import Settings
+from omegacell.cellstate.spec import Resources
+from omegacell.cli import failing
+from omegacell.cli.output import AsJson, emit
+from omegacell.local_cell import state
+from omegacell.local_cell.launch import DEFAULT_SCHEDULERS, Keeper, stop_running
+from omegacell.local_cell.plan import make_plan
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    for command in (up, down, demo):
+        app.command()(command)
+
+
+def up(
+    *,
+    machines: Annotated[int, typer.Option(help="How many to share this host out over.")] = 1,
+    scheduler: Annotated[
+        list[str] | None, typer.Option(metavar="KIND=N", help="Schedulers of a kind; may be repeated.")
+    ] = None,
+    cpu: Annotated[str, typer.Option(help="CPUs of each machine; otherwise an even share.")] = "",
+    memory: Annotated[str, typer.Option(help="Memory of each machine, such as 4GiB.")] = "0B",
+    runtime: Annotated[
+        Literal["ray", "process"],
+        typer.Option(help="Ray actors, or plain processes (lighter, faster to start)."),
+    ] = "ray",
+    foreground: Annotated[bool, typer.Option("--foreground", help="Run until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a local cell in the background; its data stay where they are from one time to the next."""
+    settings = Settings()
+    plan = make_plan(
+        machines=machines,
+        schedulers=_schedulers(scheduler or []),
+        machine=Resources(cpu=cpu, memory=memory) if cpu else None,
+        runtime=runtime,
+        data_dir=state.data_dir(settings),
+        owner_pid=os.getpid() if foreground else 0,
+        settings=settings,
+    )
+    keeper = Keeper(plan, tell=failing.say)
+    if as_json:
+        emit(pid=keeper.pid, data_dir=str(keeper.data_dir), runtime=runtime)
+    else:
+        print(f"the cell is up: process {keeper.pid}, data in {keeper.data_dir}", flush=True)
+    if not foreground:
+        keeper.release()
+        return
+    try:
+        code = keeper.wait()
+    finally:
+        keeper.stop()
+    raise typer.Exit(code)
+
+
+def down(as_json: AsJson = False) -> None:
+    """Stop the local cell and wait until nothing of it runs; its data stay."""
+    settings = Settings()
+    stopped = stop_running(settings)
+    if as_json:
+        emit(stopped=stopped is not None, pid=stopped.pid if stopped is not None else 0)
+    elif stopped is None:
+        print(f"no cell is running in {state.data_dir(settings)}")
+    else:
+        print(f"the cell of process {stopped.pid} is down")
+
+
+def demo(as_json: AsJson = False) -> None:
+    """Show a cell at work: competing schedulers as Ray actors, on real input, with their figures at the end."""
+    from omegacell.demo import show
+
+    raise typer.Exit(show.main(as_json=as_json))
+
+
+def _schedulers(written: list[str]) -> dict[str, int]:
+    counts = {} if written else dict(DEFAULT_SCHEDULERS)
+    for one in written:
+        kind, equals, number = one.rpartition("=")
+        if not (kind and equals and number.isdecimal()):
+            raise SpecInvalid(f"--scheduler {one!r} does not parse; write KIND=N, such as batch=2")
+        counts[kind] = int(number)
+    return counts

@@ -1,0 +1,294 @@
+"""The live driver: runs one scheduler against a store until told to stop.
+
+It acts and decides nothing about jobs: `finish(begin())`, the lease in time, reaping now and then, and waiting
+where there is nothing to do. A store that is away is waited for; a policy's error never gets here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from omegacell.cellstate.clock import Clock, SystemClock
+from omegacell.cellstate.errors import OmegaError, StoreUnavailable, TokenLost
+from omegacell.cellstate.store import Store
+from omegacell.schedulers.attempt import Finished
+from omegacell.schedulers.config import SchedulerConfig
+from omegacell.schedulers.retry import RetryAt
+from omegacell.schedulers.scheduler import PolicyChoice, Scheduler
+
+log = logging.getLogger(__name__)
+
+_RENEWALS_PER_LEASE = 3
+"""Two renewals may fail before the lease ends."""
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
+"""Between tries while the store is away; doubled each time."""
+_LONGEST_DEAF_SECONDS = 0.5
+"""A wait that cannot be interrupted is cut into pieces of this length, so that a stop is noticed."""
+
+
+class Wakeup(Protocol):
+    """Something that can be waited on for news about the queue."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Whether news came within the time; news since the last call counts."""
+        ...
+
+
+class NoNews:
+    """Waits the time out, or until the loop is stopped: plain polling."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self._stopped = stopped
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Never any news."""
+        self._stopped.wait(timeout_seconds)
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopStatus:
+    """What a loop is doing: state is starting, serving, waiting_for_store or stopped."""
+
+    name: str
+    kind: str
+    state: str
+    scheduler_id: int
+    attempts: int
+    busy_seconds: float
+
+
+class Loop:
+    """One scheduler of `kind`, live. `run` blocks; `stop` and `status` may be called from other threads.
+
+    `wakeup` tells of queued jobs (default: polling); `announce` is called with "placements" after a commit that
+    placed something, and with "jobs" after reaping gave work back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        kind: type[Scheduler],
+        *,
+        name: str,
+        rng: np.random.Generator,
+        policy: PolicyChoice = "",
+        config: SchedulerConfig | None = None,
+        clock: Clock | None = None,
+        wakeup: Wakeup | None = None,
+        announce: Callable[[str], None] = lambda topic: None,
+    ) -> None:
+        self._store = store
+        self._kind = kind
+        self._name = name
+        self._rng = rng
+        self._policy = policy
+        self._config = config or kind.default_config
+        self._clock = clock or SystemClock()
+        self._announce = announce
+        self._stopped = threading.Event()
+        self._ready = threading.Event()
+        self._wakeup: Wakeup = wakeup or NoNews(self._stopped)
+        self._scheduler: Scheduler | None = None
+        self._state = "starting"
+        self._pause_seconds = 0.0
+        self._store_ahead_seconds = 0.0
+        self._next_renewal = 0.0
+        self._next_reaping = 0.0
+        self._next_retry = float("inf")
+
+    def stop(self) -> None:
+        """Ask `run` to end after the attempt in progress; its lease is given back."""
+        self._stopped.set()
+
+    def wait_ready(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until registered; False if that took longer."""
+        return self._ready.wait(timeout_seconds)
+
+    def status(self) -> LoopStatus:
+        """A glance from outside."""
+        scheduler = self._scheduler
+        return LoopStatus(
+            name=self._name,
+            kind=self._kind.kind,
+            state=self._state,
+            scheduler_id=scheduler.lease.holder_id if scheduler else 0,
+            attempts=scheduler.attempts if scheduler else 0,
+            busy_seconds=scheduler.busy_seconds if scheduler else 0.0,
+        )
+
+    def run(self) -> None:
+        """Serve until stopped, or until another incarnation has taken this scheduler's name.
+
+        What the user got wrong (an unknown policy, another schema version) raises; all else is lived through.
+        """
+        try:
+            while not self._stopped.is_set():
+                self._step()
+        finally:
+            self._leave()
+            self._state = "stopped"
+
+    def _step(self) -> None:
+        try:
+            scheduler = self._scheduler or self._register()
+            self._keep_up(scheduler)
+            self._attempt(scheduler)
+            self._found_store()
+        except TokenLost as lost:
+            self._scheduler = None
+            if self._replaced():
+                log.warning("scheduler %s stops: %s", self._name, lost)
+                self._stopped.set()
+            else:
+                log.warning("scheduler %s registers again: %s", self._name, lost)
+        except StoreUnavailable as away:
+            self._missed_store(away)
+        except OmegaError:
+            raise
+        except Exception:
+            # Nothing known gets here. Whatever it is, a scheduler that starts afresh serves better than none.
+            log.exception("scheduler %s: an attempt failed; starting afresh", self._name)
+            self._scheduler = None
+            self._pause()
+
+    # --- the lease
+
+    def _register(self) -> Scheduler:
+        sent = time.monotonic()
+        lease = self._store.register_scheduler(
+            self._name, self._kind.kind, lease_seconds=self._config.lease_seconds
+        )
+        scheduler = self._kind(
+            self._store,
+            name=self._name,
+            lease=lease,
+            rng=self._rng,
+            policy=self._policy,
+            config=self._config,
+        )
+        self._renewed(sent, lease.expires_at)
+        self._next_reaping = sent
+        self._scheduler = scheduler
+        self._state = "serving"
+        log.info("scheduler %s (%s) is registered with token %d", self._name, self._kind.kind, lease.token)
+        self._ready.set()
+        return scheduler
+
+    def _keep_up(self, scheduler: Scheduler) -> None:
+        """Renew and reap, if it is time."""
+        now = time.monotonic()
+        if now >= self._next_renewal:
+            self._renewed(now, self._renew(scheduler))
+        if now >= self._next_reaping:
+            self._next_reaping = now + self._config.lease_seconds / 2
+            reaped = self._store.reap()
+            if reaped:
+                log.info("scheduler %s reaped %d machines", self._name, reaped)
+                self._announce("jobs")
+
+    def _renew(self, scheduler: Scheduler) -> float:
+        return self._store.renew_scheduler(
+            scheduler.lease.holder_id,
+            scheduler.lease.token,
+            busy_seconds=scheduler.busy_seconds,
+            attempts=scheduler.attempts,
+        )
+
+    def _renewed(self, sent: float, expires_at: float) -> None:
+        """Note when to renew, counted from the sending, and how far the store's clock is ahead of ours.
+
+        "Again at" is compared with the store's clock; without this a host whose clock is off would wait that long.
+        """
+        self._next_renewal = sent + self._config.lease_seconds / _RENEWALS_PER_LEASE
+        self._store_ahead_seconds = expires_at - self._config.lease_seconds - self._clock.now()
+
+    def _replaced(self) -> bool:
+        """Whether another incarnation lives under our name; if not, the lease merely ended while we were away."""
+        try:
+            return any(status.name == self._name and status.alive for status in self._store.schedulers())
+        except StoreUnavailable:
+            return False
+
+    def _leave(self) -> None:
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is None:
+            return
+        try:
+            self._renew(scheduler)  # the last totals
+            self._store.release_scheduler(scheduler.lease.holder_id, scheduler.lease.token)
+        except (StoreUnavailable, TokenLost) as error:
+            log.info("scheduler %s leaves its lease to run out: %s", self._name, error)
+
+    # --- attempts
+
+    def _attempt(self, scheduler: Scheduler) -> None:
+        started = time.monotonic()
+        attempt = scheduler.begin(self._now())
+        if attempt.idle:
+            self._idle(scheduler)
+            return
+        self._think(scheduler, attempt.think_seconds(self._config))
+        finished = scheduler.finish(attempt, self._now())
+        scheduler.account(time.monotonic() - started)
+        if finished.placed:
+            self._announce("placements")
+        self._note(finished)
+
+    def _now(self) -> float:
+        """The store's time, as far as we know it."""
+        return self._clock.now() + self._store_ahead_seconds
+
+    def _note(self, finished: Finished) -> None:
+        """Remember when the first job put back is due, so as not to sleep past it."""
+        due = [step.at for step in finished.next if isinstance(step, RetryAt)]
+        self._next_retry = min([self._next_retry, *due])
+        log.debug(
+            "scheduler %s: %d jobs, %d tasks placed, %d claims in conflict",
+            self._name,
+            len(finished.next),
+            finished.placed,
+            finished.conflicts,
+        )
+
+    def _think(self, scheduler: Scheduler, seconds: float) -> None:
+        """Sleep the think time, renewing meanwhile."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
+            self._stopped.wait(min(left, self._config.lease_seconds / _RENEWALS_PER_LEASE))
+            self._keep_up(scheduler)
+
+    def _idle(self, scheduler: Scheduler) -> None:
+        """Wait for news, the next retry, or a poll interval."""
+        patience = min(self._config.poll_seconds, max(self._next_retry - self._now(), 0.0))
+        self._next_retry = float("inf")
+        until = time.monotonic() + patience
+        while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
+            if self._wakeup.wait(min(left, _LONGEST_DEAF_SECONDS)):
+                break
+            self._keep_up(scheduler)
+
+    # --- a store that is away
+
+    def _missed_store(self, away: StoreUnavailable) -> None:
+        if self._state != "waiting_for_store":
+            log.warning("scheduler %s waits for the store: %s", self._name, away)
+            self._state = "waiting_for_store"
+        self._pause()
+
+    def _found_store(self) -> None:
+        if self._state == "waiting_for_store":
+            log.info("scheduler %s has the store back", self._name)
+        self._state = "serving"
+        self._pause_seconds = 0.0
+
+    def _pause(self) -> None:
+        self._pause_seconds = min(max(2 * self._pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+        self._stopped.wait(self._pause_seconds)

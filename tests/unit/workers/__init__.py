@@ -1,0 +1,1 @@
+"""Tests of the workers: real processes, the in-memory store."""
