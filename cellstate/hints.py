@@ -92,10 +92,12 @@ class Listener:
             time.sleep(max(0.0, min(timeout_seconds, _RECONNECT_SECONDS)))
             return False
         try:
-            for _ in connection.notifies(timeout=max(0.0, timeout_seconds), stop_after=1):
+            # One after the other: an open notifies() holds the connection's lock.
+            rang = bool(list(connection.notifies(timeout=max(0.0, timeout_seconds), stop_after=1)))
+            if rang:
                 for _ in connection.notifies(timeout=0):
                     pass  # everything already here is the same news
-                return True
+            return rang
         except psycopg.Error:
             self.close()
             time.sleep(max(0.0, min(deadline - time.monotonic(), _RECONNECT_SECONDS)))

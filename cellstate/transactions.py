@@ -1,11 +1,13 @@
-"""What makes arrays a transaction, checked alike in front of every store."""
+"""What makes arrays a transaction and specs a registration, checked alike in front of every store."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import Transaction
+from omegacell.cellstate.model import MachineSpec, Transaction
 
 
 def check_transaction(transaction: Transaction) -> None:
@@ -31,3 +33,14 @@ def check_transaction(transaction: Transaction) -> None:
         raise SpecInvalid(
             f"a claim of job j{jobs[at]} asks for {transaction.slots[at]} slots, expected at least 1; leave it out"
         )
+
+
+def check_machines(machines: Sequence[MachineSpec]) -> None:
+    """SpecInvalid if a name appears twice in one registration."""
+    names: set[str] = set()
+    for machine in machines:
+        if machine.name in names:
+            raise SpecInvalid(
+                f"machine {machine.name!r} is registered twice in one call, expected once; name each once"
+            )
+        names.add(machine.name)

@@ -82,8 +82,8 @@ def place_by_score(policy: ScorePolicy, request: Request, view: TrialView) -> Pl
     if getattr(policy, "packs", False):
         slots = fill.in_order(room[rows[order]], request.count, limits, rows[order])
         return _plan(rows[order], slots)
-    if not limits:
-        order = np.sort(order[: request.count])
+    # Without limits no more than `count` machines can be needed. In row order, as ties go to the lower row.
+    order = np.sort(order if limits else order[: request.count])
     rounds = _Rounds(policy, request, view, limits)
     slots = rounds.run(rows[order], scores[order], room[rows[order]])
     return _plan(rows[order], slots)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any

@@ -47,7 +47,7 @@ def database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"omega_test_{next(_numbers)}"
     with psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )

@@ -41,12 +41,15 @@ class CommandRunner:
             error = "cancelled while it ran" if stop is Stop.CANCEL else "preempted while it ran"
             command.stop(stopped_state(stop), error)
 
-    def kill(self, keys: Iterable[TaskKey] | None = None) -> None:
-        """Kill these at once, or all."""
-        for key in list(self._running if keys is None else keys):
-            command = self._running.get(key)
-            if command is not None:
-                command.group.kill()
+    def kill(self, keys: Iterable[TaskKey]) -> None:
+        """Kill these at once."""
+        for key in keys:
+            if key in self._running:
+                self._running[key].group.kill()
+
+    def kill_all(self) -> None:
+        """Kill every one."""
+        self.kill(self._running)
 
     def _spawn(self, task: Task, item: str) -> _Command:
         definition = task.definition

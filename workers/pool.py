@@ -31,7 +31,7 @@ class PoolRunner:
         self._idle: OrderedDict[WarmProcess, Environment] = OrderedDict()
         self._running: dict[TaskKey, WarmProcess] = {}
         self._environments: dict[int, Environment] = {}
-        self._processes = 0
+        self._alive: set[WarmProcess] = set()
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
@@ -39,8 +39,8 @@ class PoolRunner:
 
     @property
     def processes(self) -> int:
-        """How many there are, idle ones included."""
-        return self._processes
+        """How many there are, idle and ending ones included."""
+        return len(self._alive)
 
     def start(self, task: Task) -> None:
         """Give it to a free process or a new one; its end, or that it could not start, is reported."""
@@ -63,15 +63,16 @@ class PoolRunner:
             error = "cancelled while it ran" if stop is Stop.CANCEL else "preempted while it ran"
             process.stop(stopped_state(stop), error)
 
-    def kill(self, keys: Iterable[TaskKey] | None = None) -> None:
-        """Kill the processes of these at once, or all processes."""
-        if keys is None:
-            for process in list(self._idle):
-                process.group.kill()
-        for key in list(self._running if keys is None else keys):
-            running = self._running.get(key)
-            if running is not None:
-                running.group.kill()
+    def kill(self, keys: Iterable[TaskKey]) -> None:
+        """Kill the processes of these at once."""
+        for key in keys:
+            if key in self._running:
+                self._running[key].group.kill()
+
+    def kill_all(self) -> None:
+        """Kill every process, idle ones too."""
+        for process in self._alive:
+            process.group.kill()
 
     def _environment(self, task: Task) -> Environment:
         # By job, not by task: a dictionary of a hundred variables is made and sorted once.
@@ -92,7 +93,7 @@ class PoolRunner:
                 return process
         number = next(self._numbers)
         made = WarmProcess(self._workplace, environment, number, self._answered, self._gone)
-        self._processes += 1
+        self._alive.add(made)
         return made
 
     def _answered(self, process: WarmProcess, key: TaskKey, report: Ended, reusable: bool) -> None:
@@ -100,10 +101,14 @@ class PoolRunner:
         self._report(report)
         if reusable:
             self._idle[process] = process.environment
-            process.rest()
+            process.rest(lambda: self._retire(process))
             if len(self._idle) > _MAX_IDLE:
-                next(iter(self._idle)).retire()
+                self._retire(next(iter(self._idle)))
+
+    def _retire(self, process: WarmProcess) -> None:
+        del self._idle[process]
+        process.retire()
 
     def _gone(self, process: WarmProcess) -> None:
         self._idle.pop(process, None)
-        self._processes -= 1
+        self._alive.discard(process)

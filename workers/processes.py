@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from omegacell.cellstate.model import Ended, Stop, TaskKind
 from omegacell.workers.commands import CommandRunner
@@ -63,8 +63,8 @@ class ProcessRunner:
         """Kill every task and every warm process."""
 
         def both() -> None:
-            self._commands.kill()
-            self._callables.kill()
+            self._commands.kill_all()
+            self._callables.kill_all()
 
         self._watcher.post(both)
 
@@ -74,10 +74,14 @@ class ProcessRunner:
 
     def idle(self, timeout_seconds: float) -> bool:
         """Wait until no task runs."""
+        return self._wait_until(lambda: not self._commands and not self._callables, timeout_seconds)
+
+    def _wait_until(self, condition: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Wait for something that holds in the watcher's thread."""
         emptied = threading.Event()
 
         def look() -> None:
-            if len(self._commands) + len(self._callables) == 0:
+            if condition():
                 emptied.set()
             else:
                 self._watcher.later(0.01, look)
@@ -88,7 +92,7 @@ class ProcessRunner:
     def close(self) -> None:
         """Kill everything, then end the thread and the guard, which kills what had left its group."""
         self.kill_all()
-        self.idle(_LONGEST_CLOSE_SECONDS)
+        self._wait_until(lambda: not self._commands and not self._callables.processes, _LONGEST_CLOSE_SECONDS)
         self._watcher.close()
         self._guard.close()
 

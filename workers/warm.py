@@ -114,9 +114,9 @@ class WarmProcess:
             self._stopped = (state, error)
             self.group.terminate(self._settings.grace_seconds)
 
-    def rest(self) -> None:
-        """Wait for the next task, but not for ever."""
-        self._timers = [self._watcher.later(_IDLE_SECONDS, self.retire)]
+    def rest(self, tired: Callable[[], None]) -> None:
+        """Wait for the next task, but not for ever: `tired` is called if none comes."""
+        self._timers = [self._watcher.later(_IDLE_SECONDS, tired)]
 
     def busy(self) -> None:
         """A task is about to come."""
@@ -124,8 +124,6 @@ class WarmProcess:
 
     def retire(self) -> None:
         """Let an idle process end by itself, and see to it that it does."""
-        self._gone(self)
-        self._gone = _nothing
         self._hang_up()
         self.group.later(self._settings.grace_seconds, self.group.kill)
 
@@ -251,7 +249,3 @@ class WarmProcess:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
-
-
-def _nothing(_: WarmProcess) -> None:
-    """An idle process that was let go is no longer counted when it ends."""

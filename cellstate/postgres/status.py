@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from omegacell.cellstate import tables as t
 from omegacell.cellstate.errors import NotFound
@@ -48,7 +50,9 @@ class StatusCalls(Calls):
         if states:
             statement = statement.where(t.job_state.c.state.in_([state.value for state in states]))
         if labels:
-            statement = statement.where(t.job.c.labels.contains(dict(labels)))
+            statement = statement.where(
+                t.job.c.labels.op("@>")(sa.cast(sa.literal(json.dumps(dict(labels))), JSONB))
+            )
         return tuple(_job(row) for row in self._connections.read(statement))
 
     def outcomes(
@@ -129,6 +133,7 @@ class StatusCalls(Calls):
     def schedulers(self) -> tuple[SchedulerStatus, ...]:
         """All schedulers that ever registered, by id."""
         s, j = t.scheduler.c, t.job_state.c
+        since = t.scheduler.alias("since")  # counters start anew with each registration
         wait = sa.extract("epoch", j.first_attempt_at) - sa.extract("epoch", t.job.c.submitted_at)
         waits = (
             sa.select(
@@ -138,7 +143,10 @@ class StatusCalls(Calls):
                 sa.func.percentile_cont(0.99).within_group(wait).label("p99"),
             )
             .join(t.job, t.job.c.job_id == j.job_id)
-            .where(j.first_scheduler != 0)
+            .join(
+                since,
+                (since.c.scheduler_id == j.first_scheduler) & (j.first_attempt_at >= since.c.registered_at),
+            )
             .group_by(j.first_scheduler)
             .subquery()
         )

@@ -11,6 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from omegacell.cellstate import framing, tables
+from omegacell.cellstate.transactions import check_machines
 from omegacell.cellstate.model import (
     Ended,
     Holdings,
@@ -46,6 +47,7 @@ class WorkerCalls(Calls):
         self, worker_id: int, token: int, machines: Sequence[MachineSpec]
     ) -> tuple[RegisteredMachine, ...]:
         """Bring machines up under this worker, in the order given."""
+        check_machines(machines)
         rows = self._connections.call(
             "register_machines",
             worker_id,

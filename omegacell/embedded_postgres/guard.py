@@ -37,11 +37,9 @@ from omegacell.embedded_postgres.postmaster import (
 )
 from omegacell.embedded_postgres.request import Request
 
-# Restarts in a row before the guard gives up; the waits between them add up to about 25 s.
+# Starts in a row that may fail before the guard gives up; the waits between them add up to about 26 s.
 _TRIES: Final = 10
 _LONGEST_WAIT_SECONDS: Final = 5.0
-# A server that was up this long was healthy: its end counts as the first.
-_HEALTHY_SECONDS: Final = 5.0
 
 _PORT_TRIES: Final = 10
 _LOG_LOOK_SECONDS: Final = 10.0
@@ -75,22 +73,20 @@ class Guard:
         raise Refusal("failed", f"PostgreSQL found no free port on 127.0.0.1 in {_PORT_TRIES} tries")
 
     def keep_up(self, cluster: Cluster, port: int) -> None:
-        """Restart the server on its port whenever it dies; returns after too many failures in a row."""
+        """Restart the server on its port whenever it dies; returns after too many failed starts in a row."""
         failures = 0
         while failures < _TRIES:
-            since = time.monotonic()
             while self._postmaster is not None and not self._postmaster.has_ended():
                 self._owner.pause(_LOG_LOOK_SECONDS)
                 self._log.rotate()
-            if time.monotonic() - since > _HEALTHY_SECONDS:
-                failures = 0
-            if failures > 0:
-                self._wait(min(0.1 * 2**failures, _LONGEST_WAIT_SECONDS))
-            failures += 1
-            self._log.say(f"the server ended, starting it again (try {failures} of {_TRIES})")
+            self._log.say(f"the server ended, starting it again (try {failures + 1} of {_TRIES})")
             end_orphans()
-            self._launch(cluster, port)
-        self._log.say("the server ended too often, giving up")
+            if self._launch(cluster, port):
+                failures = 0
+            else:
+                self._wait(min(0.1 * 2**failures, _LONGEST_WAIT_SECONDS))
+                failures += 1
+        self._log.say("the server could not be started again, giving up")
 
     def stop(self) -> None:
         """Stop what runs, and remove a temporary data directory."""

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-# From <linux/prctl.h>.
+# From <linux/prctl.h> and <linux/ipc.h>.
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_IPC_RMID: Final = 0
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -46,6 +47,12 @@ def open_pidfd(pid: int) -> int:
         except OSError:  # a kernel before 5.3, or a sandbox that forbids it
             return -1
     return -1
+
+
+def remove_shared_memory(segment: int) -> None:
+    """Remove a System V shared memory segment by its id."""
+    if _libc is not None:
+        _libc.shmctl(segment, _IPC_RMID, None)
 
 
 def is_running(pid: int) -> bool:

@@ -78,6 +78,14 @@ class Postmaster:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
         end_orphans()
+        if not keep:
+            self._remove_shared_memory()
+
+    def _remove_shared_memory(self) -> None:
+        """What a server that was killed left in the system; a next start on the data would have cleared it."""
+        with contextlib.suppress(OSError, ValueError, IndexError):  # the normal case: the file is gone
+            key_and_id = (self._pgdata / "postmaster.pid").read_text(encoding="utf-8").splitlines()[6]
+            linux.remove_shared_memory(int(key_and_id.split()[1]))
 
 
 def pid_and_status(pgdata: Path) -> tuple[int, str]:

@@ -77,11 +77,10 @@ class RayRuntime:
 
     def _schedulers(self) -> list[Any]:
         from omegacell.schedulers.actor import start_scheduler
-        from omegacell.schedulers.serve import SchedulerOptions
 
         schema = Settings().schema_name
         return [
-            start_scheduler(SchedulerOptions(dsn=self._dsn, schema=schema, kind=kind, name=name))
+            start_scheduler(kind, name=name, dsn=self._dsn, schema=schema)
             for kind, name in scheduler_names(self._plan)
         ]
 

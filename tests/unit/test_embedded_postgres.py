@@ -118,7 +118,7 @@ def answers(dsn: str) -> bool:
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder that the server's user can reach (tmp_path, made by root, is closed to him); removed at the end."""
+    """A folder that the server's user can reach, unlike the tmp_path that root makes; removed at the end."""
     path = Path(tempfile.mkdtemp(prefix="omegacell-test-")).resolve()
     path.chmod(0o755)
     try:

@@ -33,7 +33,7 @@ BEGIN
         JOIN job_state s ON s.job_id = g.job_id
         CROSS JOIN LATERAL after_attempt(
             g.state, s.cancel_requested, j.service, g.failures, j.retries, g.lost, j.max_lost, j.on_lost,
-            g.ended - g.started, j.backoff_max_seconds) d
+            CASE WHEN g.started = 0 THEN 0 ELSE g.ended - g.started END, j.backoff_max_seconds) d
     ), freed AS (
         UPDATE machine m
         SET used_cpu_milli = m.used_cpu_milli - f.cpu_milli,

@@ -104,7 +104,11 @@ class SmallCell:
             log_directory=str(self.log_directory),
         )
         agent = Agent(
-            self.store, settings, make_runner or self._process_runner(name), hints=self.hint, listener=self.hint
+            self.store,
+            settings,
+            make_runner or self._process_runner(name),
+            hints=self.hint,
+            listener=self.hint,
         )
         thread = threading.Thread(target=agent.run, name=f"agent {name}")
         self.agents.append((agent, thread))

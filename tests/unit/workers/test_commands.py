@@ -94,7 +94,9 @@ def test_the_jobs_environment_wins_and_the_agents_settings_stay_hidden(
     assert end.stdout_tail == "none none none 9\n"
 
 
-def test_path_of_the_job_finds_its_program_and_pwd_follows_the_directory(bench: Bench, tmp_path: Path) -> None:
+def test_path_of_the_job_finds_its_program_and_pwd_follows_the_directory(
+    bench: Bench, tmp_path: Path
+) -> None:
     program = tmp_path / "my-own-program"
     program.write_text('#!/bin/sh\necho "$PWD"\n')
     program.chmod(0o755)

@@ -1,0 +1,1 @@
+"""What only PostgreSQL can show: concurrency, transactions of one's own, migrations, faults of the connection."""

@@ -1,0 +1,102 @@
+"""What can be seen of a store, as plain values that compare equal for two stores in the same state."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from omegacell.cellstate.errors import KeyConflict, OmegaError
+from omegacell.cellstate.model import Changes, Lease, Verdict
+from omegacell.cellstate.store import Store
+
+_MICROSECONDS = 6
+"""PostgreSQL's timestamps have six decimals; a float of today's seconds is off by less than half of that."""
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as dicts with their fields' names, arrays as lists, times to the microsecond, tokens by role."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _by_role(field.name, getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return round(value, _MICROSECONDS)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(found) for key, found in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(found) for found in value]
+    return value
+
+
+def _by_role(name: str, value: Any) -> Any:
+    """Tokens differ between stores: all that counts is whether there is one."""
+    return bool(value) if name == "token" else plain(value)
+
+
+def lease(answer: Lease) -> Any:
+    """A lease, its token by role."""
+    return plain(answer)
+
+
+def verdict(answer: Verdict) -> Any:
+    """A verdict, its rows by machine."""
+    return plain(answer) | {"rows": rows(answer)}
+
+
+def changes(answer: Changes) -> Any:
+    """A sync's answer without what is the store's own: the watermark and the number of log rows."""
+    return {
+        "full": answer.full,
+        "rows": rows(answer),
+        "facts": sorted((fact.machine_id, fact.name, dict(fact.attributes)) for fact in answer.facts),
+    }
+
+
+def rows(answer: Verdict | Changes) -> dict[int, Any]:
+    """The machines' rows by id."""
+    found = answer.rows
+    columns = (found.claim_sequence, found.version, found.capacity, found.used, found.available)
+    values = zip(*(column.tolist() for column in columns), strict=True)
+    return dict(zip(found.machine_id.tolist(), values, strict=True))
+
+
+def outcome_of(call: Callable[[], Any]) -> tuple[str, Any]:
+    """What a call did: ("returned", value), or the name of the error it raised and what that names."""
+    try:
+        return ("returned", call())
+    except KeyConflict as error:
+        return ("KeyConflict", error.fields)
+    except OmegaError as error:
+        return (type(error).__name__, None)
+
+
+def everything(store: Store) -> dict[str, Any]:
+    """All that clients can see of the cell."""
+    jobs = store.jobs(limit=1000)
+    return {
+        "violations": plain(store.check()),
+        "jobs": plain(jobs),
+        "machines": plain(store.machines()),
+        "schedulers": plain(store.schedulers()),
+        "workers": plain(store.workers()),
+        "of each job": {job.job_id: _of_job(store, job.job_id) for job in jobs},
+    }
+
+
+def _of_job(store: Store, job_id: int) -> dict[str, Any]:
+    return {
+        "placements": plain(store.placements(job_id)),
+        "retries": plain(store.retries(job_id)),
+        "outcomes": plain(store.outcomes(job_id)),
+        "explanation": json.loads(store.explanation(job_id)),
+    }
