@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from dataclasses import replace
@@ -22,6 +23,7 @@ class WorkerShell:
     """
 
     def __init__(self, options: WorkerOptions) -> None:
+        logging.basicConfig(level=logging.INFO)
         self._opened = agent_of(options, Settings())
         self._agent = self._opened.__enter__()
         self._thread = threading.Thread(target=self._agent.run, name="agent", daemon=True)

@@ -17,6 +17,9 @@ from omegacell.workers.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
+_GATHERED_BYTES = 4096
+"""A few hundred ended groups: told late, which is harmless long before their numbers are used again."""
+
 
 def lock_path(log_directory: Path | str, worker_name: str) -> str:
     """The file that the guard of a worker keeps locked while it lives."""
@@ -43,8 +46,8 @@ def guard_gone(path: str) -> bool:
 class Guard:
     """Starts the guard process, keeps it informed, and starts another if it dies before the agent.
 
-    `tag` must be in the environment of everything that runs, as OMEGA_GUARD. Messages are gathered and
-    leave with `flush`; a deadline leaves at once. Safe from any thread.
+    `tag` must be in the environment of everything that runs, as OMEGA_GUARD. What begins is told at the end
+    of the watcher's round, a deadline at once; what has ended waits for either. Safe from any thread.
     """
 
     def __init__(self, watcher: Watcher, path: str) -> None:
@@ -55,6 +58,7 @@ class Guard:
         self._held: set[int] = set()
         self._deadline = ""
         self._unsent = bytearray()
+        self._urgent = False
         self._closed = False
         self._socket, self._process = self._start()
         watcher.post(self._watch)
@@ -70,6 +74,7 @@ class Guard:
         with self._lock:
             self._held.add(group)
             self._unsent += b"+%d\n" % group
+            self._urgent = True
 
     def drop(self, group: int) -> None:
         """The group is gone."""
@@ -82,11 +87,13 @@ class Guard:
         with self._lock:
             self._deadline = f"={boottime!r}\n"
             self._unsent += self._deadline.encode()
+            self._urgent = True
         self.flush()
 
     def flush(self) -> None:
         """Send what was gathered; what a full pipe does not take goes with the next flush."""
-        if not self._unsent:
+        # Not for each end: the guard's waking up would double what a short task costs.
+        if not self._urgent and len(self._unsent) < _GATHERED_BYTES:
             return
         with self._lock:
             try:
@@ -94,6 +101,7 @@ class Guard:
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 return
             del self._unsent[:sent]
+            self._urgent = bool(self._unsent)
 
     def close(self) -> None:
         """Let it go: it kills what is left, and ends."""
@@ -130,5 +138,6 @@ class Guard:
             self._socket, self._process = self._start()
             lines = [self._deadline, *(f"+{group}\n" for group in sorted(self._held))]
             self._unsent = bytearray("".join(lines).encode())
+            self._urgent = True
         self.flush()
         self._watch()

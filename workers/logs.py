@@ -37,12 +37,12 @@ def open_log(path: str) -> int:
 def take_tail(path: str, limit_bytes: int) -> str:
     """The last bytes of the file as text, "" if there is none; an empty file is removed."""
     try:
+        size = os.stat(path).st_size
+        if size == 0:
+            os.unlink(path)
+            return ""
         with open(path, "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > 0:
-                file.seek(max(0, size - limit_bytes))
-                return file.read(limit_bytes).decode("utf-8", "replace")
+            file.seek(max(0, size - limit_bytes))
+            return file.read(limit_bytes).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    os.unlink(path)
-    return ""

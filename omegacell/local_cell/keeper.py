@@ -23,10 +23,11 @@ from omegacell.cellstate.errors import OmegaError
 from omegacell.cellstate.settings import Settings
 from omegacell.embedded_postgres import EmbeddedPostgres
 from omegacell.embedded_postgres.errors import DataDirectoryInUse
-from omegacell.local_cell import state
+from omegacell.local_cell import orphans, state
 from omegacell.local_cell.plan import Plan
 
 _TEND_SECONDS = 0.2
+_ORPHANS_SECONDS = 3.0
 
 
 class Runtime(Protocol):
@@ -40,6 +41,10 @@ class Runtime(Protocol):
         """Start again what has ended. Called several times a second; returns at once."""
         ...
 
+    def pids(self) -> set[int]:
+        """Its own child processes, which it reaps itself."""
+        ...
+
     def stop(self) -> None:
         """End them all and wait for it."""
         ...
@@ -51,6 +56,10 @@ class Owner:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._told = False
+        self.listen()
+
+    def listen(self) -> None:
+        """Take the signals; to be called again after Ray has put its own handlers in their place."""
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, self._tell)
 
@@ -71,7 +80,9 @@ def serve(plan: Plan, owner: Owner, answers: IO[bytes]) -> None:
     """Run the cell until its owner is gone; everything is stopped when this returns or raises."""
     settings = Settings()
     with contextlib.ExitStack() as stack:
+        orphans.adopt_orphans()
         folder, dsn = _database(plan, stack, answers)
+        not_ours_to_reap = set(orphans.children())
         _log_into(folder / "keeper.log")
         _say(answers, progress="preparing the schema")
         from omegacell import migrations
@@ -79,8 +90,10 @@ def serve(plan: Plan, owner: Owner, answers: IO[bytes]) -> None:
         migrations.upgrade(dsn, settings.schema_name)
         _say(answers, progress=f"starting schedulers and worker ({plan.runtime})")
         runtime = _runtime(plan, dsn, folder)
+        stack.callback(orphans.end, not_ours_to_reap, _ORPHANS_SECONDS)
         stack.callback(runtime.stop)
         runtime.start()
+        owner.listen()
         if plan.data_dir:
             me = state.Running(
                 dsn=dsn, pid=os.getpid(), started=state.process_start(os.getpid()), runtime=plan.runtime
@@ -90,6 +103,7 @@ def serve(plan: Plan, owner: Owner, answers: IO[bytes]) -> None:
         _say(answers, ready=True, dsn=dsn, pid=os.getpid(), data_dir=str(folder))
         while not owner.gone(_TEND_SECONDS):
             runtime.tend()
+            orphans.reap(not_ours_to_reap | runtime.pids())
 
 
 def _database(plan: Plan, stack: contextlib.ExitStack, answers: IO[bytes]) -> tuple[Path, str]:

@@ -29,6 +29,10 @@ class ProcessRuntime:
         for child in self._children:
             child.tend()
 
+    def pids(self) -> set[int]:
+        """The processes as they are now."""
+        return {child.pid for child in self._children}
+
     def stop(self) -> None:
         """End them all."""
         stop_all(self._children)

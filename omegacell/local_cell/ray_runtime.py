@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from omegacell.cellstate.settings import Settings
+from omegacell.local_cell import orphans
 from omegacell.local_cell.plan import Plan
 from omegacell.local_cell.process_runtime import scheduler_names
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_ORPHANS_SECONDS = 3.0
 # Ray puts sockets into <temp>/session_<date>_<time>_<micro>_<pid>/sockets/plasma_store, and the kernel takes 107 bytes.
 _LONGEST_TEMP = 107 - len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1")
 
@@ -32,11 +34,14 @@ class RayRuntime:
         self._plan, self._dsn, self._folder = plan, dsn, folder
         self._actors: list[Any] = []
         self._temp: Path | None = None
+        self._before: set[int] = set()
+        self._pids: set[int] = set()
 
     def start(self) -> None:
         """Start Ray or join it, then the actors at the same time, and wait for each."""
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        self._before = set(orphans.children())
         import ray
 
         if self._plan.ray_address:
@@ -54,6 +59,7 @@ class RayRuntime:
                 object_store_memory=80 * 2**20,  # nothing is put into it; this is about the least Ray takes
                 _temp_dir=str(self._temp),
             )
+        self._pids = set(orphans.children()) - self._before
         self._actors = [*self._workers(), *self._schedulers()]
         ray.get([actor.ready.remote(_READY_SECONDS) for actor in self._actors])
 
@@ -87,6 +93,10 @@ class RayRuntime:
     def tend(self) -> None:
         """Ray does it."""
 
+    def pids(self) -> set[int]:
+        """Ray's own processes, which it started from here."""
+        return self._pids
+
     def stop(self) -> None:
         """End the actors in good order, then Ray."""
         import ray
@@ -97,6 +107,8 @@ class RayRuntime:
             for actor in self._actors:
                 ray.kill(actor)
             ray.shutdown()
+        # Its processes write into their folder to the last.
+        orphans.end(self._before, _ORPHANS_SECONDS)
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -19,23 +18,19 @@ _MICROSECONDS = 6
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as dicts with their fields' names, arrays as lists, times to the microsecond, tokens by role."""
+    """Dataclasses as dicts by field name, arrays as lists, times to the microsecond, tokens by role."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: _by_role(field.name, getattr(value, field.name))
             for field in dataclasses.fields(value)
         }
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float):
-        return round(value, _MICROSECONDS)
-    if isinstance(value, np.ndarray):
-        return value.tolist()
     if isinstance(value, Mapping):
         return {key: plain(found) for key, found in value.items()}
     if isinstance(value, tuple | list):
         return [plain(found) for found in value]
-    return value
+    if isinstance(value, float):
+        return round(value, _MICROSECONDS)
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _by_role(name: str, value: Any) -> Any:
@@ -80,20 +75,19 @@ def outcome_of(call: Callable[[], Any]) -> tuple[str, Any]:
         return (type(error).__name__, None)
 
 
-def everything(store: Store) -> dict[str, Any]:
-    """All that clients can see of the cell."""
-    jobs = store.jobs(limit=1000)
+def cell(store: Store) -> dict[str, Any]:
+    """All that clients can see of the cell but what each job holds."""
     return {
         "violations": plain(store.check()),
-        "jobs": plain(jobs),
+        "jobs": plain(store.jobs(limit=1000)),
         "machines": plain(store.machines()),
         "schedulers": plain(store.schedulers()),
         "workers": plain(store.workers()),
-        "of each job": {job.job_id: _of_job(store, job.job_id) for job in jobs},
     }
 
 
-def _of_job(store: Store, job_id: int) -> dict[str, Any]:
+def of_job(store: Store, job_id: int) -> dict[str, Any]:
+    """What one job holds, waits for and has behind it."""
     return {
         "placements": plain(store.placements(job_id)),
         "retries": plain(store.retries(job_id)),

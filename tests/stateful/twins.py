@@ -36,9 +36,13 @@ Which = Literal["one", "other"]
 WHICH: tuple[Which, Which] = ("one", "other")
 
 picks = st.integers(0, 11)
-"""An index into whatever list there is, modulo its length: shrinks towards the oldest entry."""
+"""An index into whatever list there is, modulo its length."""
 
-seconds = st.sampled_from((0.25, 1.0, 3.0, LEASE_SECONDS))
+mostly = st.sampled_from((True, True, True, True, False))
+who = st.sampled_from((0, 0, 0, 0, 0, 0, 1, 2, 5))
+"""Which incarnation acts, newest first: mostly a living one, sometimes one that was replaced long ago."""
+
+seconds = st.sampled_from((0.25, 1.0, 1.0, 3.0, LEASE_SECONDS))
 
 claim_rows = st.lists(
     st.tuples(picks, picks, st.integers(1, 4), st.sampled_from((0, 0, 0, 1, 2))), min_size=1, max_size=5
@@ -93,6 +97,7 @@ class TwinStores(RuleBasedStateMachine):
         self.placements: list[Placement] = []
         self.transactions: list[dict[Which, Transaction]] = []
         self.ids = 0
+        self.of_jobs: dict[int, Any] = {}
 
     # --- how both are driven
 
@@ -137,8 +142,7 @@ class TwinStores(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """A cell that can do something from the first step on."""
-        self.register_worker(0, 0, False)
-        self.register_machines(0, (4000, 4000), ["m0", "m1"])
+        self.register_worker(0, 0, False, True)
         self.register_scheduler(0)
         self.submit([{"tasks": 3, "retries": 1}, {"tasks": 2, "commit": CommitMode.ALL_OR_NOTHING}])
 
@@ -186,19 +190,40 @@ class TwinStores(RuleBasedStateMachine):
         """Newest first, so that most of what is tried is by a living one."""
         return self.schedulers[-1 - pick % len(self.schedulers)]
 
-    @rule(pick=picks, limit=st.integers(0, 4))
+    @rule(pick=who, limit=st.integers(0, 4))
     def claim_jobs(self, pick: int, limit: int) -> None:
         scheduler = self.scheduler(pick)
         self.same(lambda store, which: store.claim_jobs(*scheduler.key(which), limit=limit))
 
-    @rule(pick=picks, rows=claim_rows, by_holder=st.sampled_from((True, True, True, False)))
-    def commit(self, pick: int, rows: list[tuple[int, int, int, int]], by_holder: bool) -> None:
-        scheduler = self.scheduler(pick)
+    @rule(pick=who, rows=claim_rows, given_back=st.booleans())
+    def schedule(self, pick: int, rows: list[tuple[int, int, int, int]], given_back: bool) -> None:
+        """What a scheduler does all day: claim, commit, settle."""
+        self.claim_jobs(pick, 4)
+        self.commit(pick, rows, True, True)
+        if given_back:
+            held = self.held_by(self.scheduler(pick))
+            self.settle(pick, [job_id - 1 for job_id in held], 0.0, False, True)
+
+    @rule(pick=who, rows=claim_rows)
+    def schedule_more(self, pick: int, rows: list[tuple[int, int, int, int]]) -> None:
+        self.schedule(pick, rows, False)
+
+    def held_by(self, scheduler: Holder) -> list[int]:
+        """Jobs that the scheduler has claimed."""
         jobs = self.one.jobs(limit=1000)
-        held = [job.job_id for job in reversed(jobs) if job.claimed_by == scheduler.holder_id]
+        return [job.job_id for job in reversed(jobs) if job.claimed_by == scheduler.holder_id]
+
+    @rule(pick=who, rows=claim_rows, sound=mostly, by_holder=mostly)
+    def commit(self, pick: int, rows: list[tuple[int, int, int, int]], sound: bool, by_holder: bool) -> None:
+        """Claims; sound ones name machines that are available, jobs that are held where there are any."""
+        scheduler = self.scheduler(pick)
+        held = self.held_by(scheduler)
         wanted = held if held and by_holder else [*self.job_ids(), 99]
-        sequences = {machine.machine_id: machine.claim_sequence for machine in self.one.machines()} | {99: 1}
-        machine_ids = sorted(sequences)
+        machines = self.one.machines()
+        sequences = {machine.machine_id: machine.claim_sequence for machine in machines} | {99: 1}
+        machine_ids = [machine.machine_id for machine in machines if machine.up and machine.schedulable]
+        if not sound or not machine_ids:
+            machine_ids = sorted(sequences)
         claims = []
         for job_pick, machine_pick, slots, behind in rows:
             machine_id = machine_ids[machine_pick % len(machine_ids)]
@@ -225,7 +250,7 @@ class TwinStores(RuleBasedStateMachine):
             self.placements += self.one.placements(job_id)
 
     @rule(
-        pick=picks,
+        pick=who,
         job_picks=st.lists(picks, min_size=1, max_size=3),
         after=st.sampled_from((0.0, 1.0, 3.0)),
         gave_up=st.sampled_from((False, False, False, True)),
@@ -234,6 +259,7 @@ class TwinStores(RuleBasedStateMachine):
     def settle(self, pick: int, job_picks: list[int], after: float, gave_up: bool, placed_any: bool) -> None:
         scheduler = self.scheduler(pick)
         job_ids = [*self.job_ids(), 99]
+        named = [job_ids[job_pick % len(job_ids)] for job_pick in job_picks]
         settlements = [
             Settlement(
                 job_id=job_id,
@@ -242,11 +268,11 @@ class TwinStores(RuleBasedStateMachine):
                 placed_any=placed_any,
                 explanation=f'{{"step": {self.ids}}}',
             )
-            for job_id in dict.fromkeys(job_ids[job_pick % len(job_ids)] for job_pick in job_picks)
+            for job_id in dict.fromkeys(named)
         ]
         self.same(lambda store, which: store.settle(*scheduler.key(which), settlements))
 
-    @rule(pick=picks)
+    @rule(pick=who)
     def renew_scheduler(self, pick: int) -> None:
         scheduler = self.scheduler(pick)
         self.same(
@@ -255,12 +281,12 @@ class TwinStores(RuleBasedStateMachine):
             )
         )
 
-    @rule(pick=picks)
+    @rule(pick=who)
     def release_scheduler(self, pick: int) -> None:
         scheduler = self.scheduler(pick)
         self.same(lambda store, which: store.release_scheduler(*scheduler.key(which)))
 
-    @rule(pick=picks)
+    @rule(pick=who)
     def sync(self, pick: int) -> None:
         scheduler = self.scheduler(pick)
         answers = self.both(lambda store, which: store.sync(scheduler.watermarks[which]), observation.changes)
@@ -271,14 +297,18 @@ class TwinStores(RuleBasedStateMachine):
     def reap(self) -> None:
         self.same(lambda store, _: store.reap())
 
-    @rule(passed=seconds)
-    def advance(self, passed: float) -> None:
+    @rule(passed=seconds, renewed=mostly)
+    def advance(self, passed: float, renewed: bool) -> None:
+        """Time passes; holders renew in time, or nobody does."""
+        if renewed:
+            self.renew_scheduler(0)
+            self.renew_worker(0)
         self.clock.advance(passed)
 
     # --- workers
 
-    @rule(number=st.integers(0, 1), pid=st.integers(0, 1), proven_dead=st.booleans())
-    def register_worker(self, number: int, pid: int, proven_dead: bool) -> None:
+    @rule(number=st.integers(0, 1), pid=st.integers(0, 1), proven_dead=st.booleans(), brings=mostly)
+    def register_worker(self, number: int, pid: int, proven_dead: bool, brings: bool) -> None:
         spec = worker_spec(f"w{number}", pid=pid)
         latest = {status.name: status.worker_id for status in self.one.workers()}.get(spec.name, 0)
         earlier = [holder for holder in self.workers if holder.holder_id == latest]
@@ -290,13 +320,15 @@ class TwinStores(RuleBasedStateMachine):
         leases = self.both(register, observation.lease)
         if leases is not None:
             self.workers.append(Holder(leases=leases))
+            if brings:
+                self.register_machines(0, (4000, 4000), list(MACHINES[number : number + 2]))
 
     def worker(self, pick: int) -> Holder:
         """Newest first."""
         return self.workers[-1 - pick % len(self.workers)]
 
     @rule(
-        pick=picks,
+        pick=who,
         cpu=st.tuples(st.sampled_from((1000, 4000)), st.sampled_from((1000, 4000))),
         names=st.lists(st.sampled_from(MACHINES), min_size=1, max_size=2, unique=True),
     )
@@ -307,29 +339,34 @@ class TwinStores(RuleBasedStateMachine):
         ]
         self.same(lambda store, which: store.register_machines(*worker.key(which), specs))
 
-    @rule(pick=picks)
+    @rule(pick=who)
     def renew_worker(self, pick: int) -> None:
         worker = self.worker(pick)
         self.same(lambda store, which: store.renew_worker(*worker.key(which)))
 
-    @rule(pick=picks)
+    @rule(pick=who)
     def release_worker(self, pick: int) -> None:
         worker = self.worker(pick)
         self.same(lambda store, which: store.release_worker(*worker.key(which)))
 
-    @rule(pick=picks, behind=st.integers(0, 1))
+    @rule(pick=who, behind=st.integers(0, 1))
     def pull(self, pick: int, behind: int) -> None:
         worker = self.worker(pick)
         known = {machine.machine_id: machine.version - behind for machine in self.one.machines()[1:]}
         self.same(lambda store, which: store.pull(*worker.key(which), known))
 
-    def reported(self, reports: list[int]) -> list[Placement]:
-        """Placements to report about, newest first, each once; some ended long ago."""
-        count = len(self.placements)
-        return [self.placements[-1 - pick] for pick in dict.fromkeys(pick % count for pick in reports)]
+    def reported(self, reports: list[int], current: bool) -> list[Placement]:
+        """Placements to report about, each once: such as are held, or any there ever were, newest first."""
+        held = {(one.job_id, one.first_index, one.attempt): one for one in self.held_placements()}
+        among = list(held.values()) if current and held else self.placements
+        return [among[-1 - pick] for pick in dict.fromkeys(pick % len(among) for pick in reports)]
 
-    @rule(pick=picks, reports=st.lists(picks, min_size=1, max_size=3))
-    def report_started(self, pick: int, reports: list[int]) -> None:
+    def held_placements(self) -> list[Placement]:
+        """What all jobs hold."""
+        return [placement for job_id in self.job_ids() for placement in self.one.placements(job_id)]
+
+    @rule(pick=who, reports=st.lists(picks, min_size=1, max_size=3), current=mostly)
+    def report_started(self, pick: int, reports: list[int], current: bool) -> None:
         worker = self.worker(pick)
         if self.placements:
             started = [
@@ -341,26 +378,33 @@ class TwinStores(RuleBasedStateMachine):
                     epoch=placement.epoch,
                     started_at=self.clock.now(),
                 )
-                for placement in self.reported(reports)
+                for placement in self.reported(reports, current)
             ]
             self.same(lambda store, which: store.report_started(*worker.key(which), started))
 
     @rule(
-        pick=picks,
+        pick=who,
         reports=st.lists(picks, min_size=1, max_size=4),
         state=st.sampled_from(AttemptState),
         ran_seconds=st.sampled_from((0.25, 4.0, 4.25)),
-        started=st.sampled_from((True, True, False)),
+        started=mostly,
+        current=mostly,
     )
     def report_ended(
-        self, pick: int, reports: list[int], state: AttemptState, ran_seconds: float, started: bool
+        self,
+        pick: int,
+        reports: list[int],
+        state: AttemptState,
+        ran_seconds: float,
+        started: bool,
+        current: bool,
     ) -> None:
         worker = self.worker(pick)
         if self.placements:
             unstarted: dict[str, Any] = {} if started else {"started_at": 0.0}
             told = [
                 ended(placement, state=state, now=self.clock.now(), ran_seconds=ran_seconds, **unstarted)
-                for placement in self.reported(reports)
+                for placement in self.reported(reports, current)
             ]
             self.same(lambda store, which: store.report_ended(*worker.key(which), told))
 
@@ -373,10 +417,26 @@ class TwinStores(RuleBasedStateMachine):
     # --- what must hold after every step
 
     @invariant()
-    def everything_is_equal_and_right(self) -> None:
-        one, other = (observation.everything(self.stores[which]) for which in WHICH)
+    def the_cells_are_equal_and_right(self) -> None:
+        """Everything visible, of jobs only what has changed in the first store: the rest is compared at the end."""
+        one, other = (observation.cell(self.stores[which]) for which in WHICH)
         assert one["violations"] == []
         assert one == other, _difference(one, other)
+        for job_id in self.job_ids():
+            of_job = observation.of_job(self.one, job_id)
+            if self.of_jobs.get(job_id) != of_job:
+                self.of_jobs[job_id] = of_job
+                self.compare_job(job_id)
+
+    def compare_job(self, job_id: int) -> None:
+        """Hold what a job holds and has behind it equal."""
+        one, other = (observation.of_job(self.stores[which], job_id) for which in WHICH)
+        assert one == other, f"job j{job_id}: {_difference(one, other)}"
+
+    def teardown(self) -> None:
+        """The end of a history that found no difference so far."""
+        for job_id in self.job_ids():
+            self.compare_job(job_id)
 
 
 def _difference(one: Any, other: Any, path: str = "") -> str:

@@ -37,9 +37,10 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the s
 
 # What a program of a user's does, without a word on stopping. Reports and waits for a line, or for its end.
 PARENT = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from omegacell.embedded_postgres import EmbeddedPostgres
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with SIGINT ignored
 server = EmbeddedPostgres.start(Path(sys.argv[1]))
 print(json.dumps({"dsn": server.dsn, "guard": server.guard_pid, "version": server.version}), flush=True)
 sys.stdin.readline()

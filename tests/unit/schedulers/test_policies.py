@@ -117,6 +117,7 @@ def placed(plan: Plan) -> dict[int, int]:
     held=st.dictionaries(st.integers(1, 12), st.integers(1, 3), max_size=3),
 )
 def test_places_what_one_by_one_greedy_places(
+    *,
     policy: Policy,
     choose: Choose,
     free: list[list[int]],
@@ -157,6 +158,7 @@ ALL: list[Policy] = [RandomFirstFit(), Spread(), LeastMemoryOddRows(), *(policy 
     seed=st.integers(0, 3),
 )
 def test_never_breaks_a_hard_rule_and_repeats_itself(
+    *,
     policy: Policy,
     free: list[list[int]],
     count: int,

@@ -28,7 +28,10 @@ def reference(request: Request, cell: AttemptView, rng: np.random.Generator) -> 
         groups = {
             rule.attribute: int(cell.attribute(rule.attribute).codes[row]) for rule in request.anti_affinity
         }
-        full = any(left[rule.attribute].get(groups[rule.attribute], 0) >= rule.limit for rule in request.anti_affinity)
+        full = any(
+            left[rule.attribute].get(groups[rule.attribute], 0) >= rule.limit
+            for rule in request.anti_affinity
+        )
         if free[row] < request.amounts[0] or full:
             urn.remove(row)
             continue
@@ -54,11 +57,17 @@ def spread_out(plan: Plan, machines: int) -> tuple[int, ...]:
         ([1, 0, 0, 3] + [0] * 60, 2, ()),  # drawn in vain at first, then from the list
         ([1] * 30 + [0] * 4, 1, ()),
         ([2, 2, 2, 2, 1], 3, (AntiAffinity(attribute="rack", limit=2),)),
-        ([2, 2, 2, 2, 1], 3, (AntiAffinity(attribute="rack", limit=2), AntiAffinity(attribute="zone", limit=2))),
+        (
+            [2, 2, 2, 2, 1],
+            3,
+            (AntiAffinity(attribute="rack", limit=2), AntiAffinity(attribute="zone", limit=2)),
+        ),
     ],
     ids=["small", "nearly full", "in vain", "one task", "one limit", "two limits"],
 )
-def test_distribution_equals_the_reference(free: list[int], count: int, rules: tuple[AntiAffinity, ...]) -> None:
+def test_distribution_equals_the_reference(
+    free: list[int], count: int, rules: tuple[AntiAffinity, ...]
+) -> None:
     attributes = [{"rack": f"r{row // 2}", "zone": f"z{row % 2}"} for row in range(len(free))]
     cell = view([[cpu, 0, 0] for cpu in free], attributes, capacity=[[3, 0, 0]] * len(free))
     asked = request(count, anti_affinity=rules)
@@ -68,7 +77,8 @@ def test_distribution_equals_the_reference(free: list[int], count: int, rules: t
     # Two samples of one distribution: chi-squared over the outcomes, far within what chance allows.
     outcomes = sorted(expected | found)
     chi_squared = sum(
-        (expected[outcome] - found[outcome]) ** 2 / (expected[outcome] + found[outcome]) for outcome in outcomes
+        (expected[outcome] - found[outcome]) ** 2 / (expected[outcome] + found[outcome])
+        for outcome in outcomes
     )
     degrees = max(len(outcomes) - 1, 1)
     assert chi_squared < degrees + 5 * np.sqrt(2 * degrees), (chi_squared, degrees)

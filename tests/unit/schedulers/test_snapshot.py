@@ -116,18 +116,12 @@ def test_writing_to_a_view_raises() -> None:
             window[0] = 0
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 30), st.integers(1, 8), st.integers(0, 9)), min_size=1, max_size=60
-    )
-)
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 8), st.integers(0, 9)), min_size=1, max_size=60))
 def test_snapshot_holds_the_newest_row_of_each_machine(told: list[tuple[int, int, int]]) -> None:
     snapshot = Snapshot()
     newest: dict[int, tuple[int, int]] = {}
     for machine_id, version, free in told:
-        snapshot.apply_rows(
-            rows([[free, 0, 0]], capacity=[[10, 0, 0]], version=version, first_id=machine_id)
-        )
+        snapshot.apply_rows(rows([[free, 0, 0]], capacity=[[10, 0, 0]], version=version, first_id=machine_id))
         if machine_id not in newest or version > newest[machine_id][0]:
             newest[machine_id] = (version, free)
     seen = {

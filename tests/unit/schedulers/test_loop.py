@@ -1,0 +1,209 @@
+"""The live driver: leases, outages, waking, stopping."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omegacell.cellstate.errors import PolicyError, StoreUnavailable
+from omegacell.schedulers.batch import BatchScheduler
+from omegacell.schedulers.config import SchedulerConfig
+from omegacell.schedulers.loop import Loop
+from tests.unit.schedulers.builders import MemoryCell
+
+PATIENCE_SECONDS = 20.0
+SLOW_POLL = SchedulerConfig(poll_seconds=60.0)
+
+
+class Bell:
+    """A Wakeup that rings when told to."""
+
+    def __init__(self) -> None:
+        self._rung: queue.Queue[None] = queue.Queue()
+
+    def ring(self) -> None:
+        self._rung.put(None)
+
+    def wait(self, timeout_seconds: float) -> bool:
+        try:
+            self._rung.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return False
+        return True
+
+
+class Flaky:
+    """A store that raises on demand; all else is the store's own."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.failing: dict[str, Exception] = {}
+        self.called: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            self.called.append(name)
+            if name in self.failing:
+                raise self.failing[name]
+            return method(*args, **named)
+
+        return call
+
+
+@contextmanager
+def running(cell: MemoryCell, store: Any = None, name: str = "s-1", **more: Any) -> Iterator[Loop]:
+    """A loop in a thread, stopped in the end."""
+    loop = Loop(
+        store or cell.store, BatchScheduler, name=name, rng=np.random.default_rng(1), clock=cell.clock, **more
+    )
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.stop()
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
+
+
+def until(fact: Callable[[], bool]) -> None:
+    """Wait for a fact, with a deadline."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not fact():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.005)
+
+
+def test_bell_wakes_an_idle_loop_and_placements_are_announced() -> None:
+    cell, bell, said = MemoryCell(9_000), Bell(), queue.Queue[str]()
+    with running(cell, wakeup=bell, announce=said.put, config=SLOW_POLL) as loop:
+        assert loop.wait_ready(PATIENCE_SECONDS)
+        job = cell.submit(2)
+        bell.ring()
+        assert said.get(timeout=PATIENCE_SECONDS) == "placements"
+        assert cell.store.job(job).placed == 2
+        until(lambda: loop.status().attempts == 1)
+    status = cell.store.schedulers()[0]
+    assert (status.attempts, status.alive) == (1, False)
+    assert status.busy_seconds > 0
+
+
+def test_polling_finds_work_without_a_bell() -> None:
+    cell = MemoryCell(9_000)
+    with running(cell, config=SchedulerConfig(poll_seconds=0.01)):
+        job = cell.submit(2)
+        until(lambda: cell.store.job(job).placed == 2)
+
+
+def test_stopping_gives_the_lease_and_the_jobs_back() -> None:
+    cell = MemoryCell()
+    job = cell.submit()
+    with running(cell, config=SLOW_POLL):
+        until(lambda: cell.store.job(job).attempts > 0)
+    assert cell.store.job(job).claimed_by == 0
+    assert not cell.store.schedulers()[0].alive
+
+
+def test_outage_is_lived_through_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    cell = MemoryCell(9_000)
+    store = Flaky(cell.store)
+    store.failing["claim_jobs"] = StoreUnavailable("database x cannot be reached")
+    with running(cell, store, config=SchedulerConfig(poll_seconds=0.01)) as loop:
+        job = cell.submit()
+        until(lambda: store.called.count("claim_jobs") >= 2)
+        assert loop.status().state == "waiting_for_store"
+        del store.failing["claim_jobs"]
+        until(lambda: cell.store.job(job).placed == 1)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert lines == ["scheduler s-1 waits for the store: database x cannot be reached"]
+
+
+def test_outage_before_registering_is_lived_through() -> None:
+    cell = MemoryCell(9_000)
+    store = Flaky(cell.store)
+    store.failing["register_scheduler"] = StoreUnavailable("away")
+    with running(cell, store) as loop:
+        until(lambda: "register_scheduler" in store.called)
+        store.failing.clear()
+        assert loop.wait_ready(PATIENCE_SECONDS)
+
+
+def test_bug_in_an_attempt_is_logged_and_the_scheduler_starts_afresh(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cell = MemoryCell(9_000)
+    store = Flaky(cell.store)
+    store.failing["sync"] = ZeroDivisionError("a bug")
+    with running(cell, store, config=SchedulerConfig(poll_seconds=0.01)):
+        job = cell.submit()
+        until(lambda: "sync" in store.called)
+        store.failing.clear()
+        until(lambda: cell.store.job(job).placed == 1)
+    assert any("starting afresh" in record.getMessage() for record in caplog.records)
+
+
+def test_replaced_incarnation_stops_and_the_newer_serves() -> None:
+    cell = MemoryCell(9_000)
+    with running(cell, config=SchedulerConfig(poll_seconds=0.01)) as old:
+        assert old.wait_ready(PATIENCE_SECONDS)
+        with running(cell, config=SchedulerConfig(poll_seconds=0.01)) as new:
+            until(lambda: old.status().state == "stopped")
+            job = cell.submit()
+            until(lambda: cell.store.job(job).placed == 1)
+            assert new.status().state == "serving"
+
+
+def test_lease_that_merely_ended_is_taken_again() -> None:
+    cell = MemoryCell(9_000)
+    with running(cell, config=SchedulerConfig(poll_seconds=0.01)) as loop:
+        assert loop.wait_ready(PATIENCE_SECONDS)
+        cell.clock.advance(100.0)
+        cell.store.reap()
+        job = cell.submit()
+        until(lambda: cell.store.job(job).placed == 1)
+
+
+def test_lease_is_renewed_during_a_long_think_time() -> None:
+    cell = MemoryCell(9_000)
+    store = Flaky(cell.store)
+    config = SchedulerConfig(think_job_seconds=60.0, lease_seconds=0.03, poll_seconds=0.01)
+    cell.submit()
+    with running(cell, store, config=config):
+        until(lambda: "sync" in store.called)
+        renewals = store.called.count("renew_scheduler")
+        until(lambda: store.called.count("renew_scheduler") >= renewals + 3)
+        assert "commit" not in store.called
+
+
+def test_retry_is_timed_by_the_clock_of_the_store() -> None:
+    cell = MemoryCell()  # no machine: the job waits
+    job = cell.submit()
+    cell.clock.advance(500.0)  # nothing like the host's own clock
+
+    loop = Loop(cell.store, BatchScheduler, name="s-1", rng=np.random.default_rng(1), config=SLOW_POLL)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        until(lambda: cell.store.job(job).attempts == 1)
+        cell.add(9_000)
+        cell.clock.advance(2.0)
+        until(lambda: cell.store.job(job).placed == 1)
+    finally:
+        loop.stop()
+        thread.join(PATIENCE_SECONDS)
+
+
+def test_unknown_policy_ends_the_loop_with_its_sentence() -> None:
+    cell = MemoryCell()
+    loop = Loop(cell.store, BatchScheduler, name="s-1", rng=np.random.default_rng(1), policy="nope")
+    with pytest.raises(PolicyError, match="'nope' is unknown"):
+        loop.run()

@@ -1,0 +1,60 @@
+"""What a host has, how it is shared out, and what tasks inherit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from omegacell.cellstate.errors import SpecInvalid
+from omegacell.cellstate.model import Amounts
+from omegacell.workers.environment import base_environment
+from omegacell.workers.host import boot_id, host_capacity, machine_specs, process_exists, share
+
+
+def test_the_capacity_is_what_this_process_may_use(tmp_path: Path) -> None:
+    capacity = host_capacity(tmp_path)
+    assert 0 < capacity.cpu_milli <= len(os.sched_getaffinity(0)) * 1000
+    assert 0 < capacity.memory_bytes <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert capacity.disk_bytes > 0
+
+
+def test_equal_shares_never_add_up_to_more_than_there_is() -> None:
+    each = share(Amounts(cpu_milli=1000, memory_bytes=10, disk_bytes=11), 3)
+    assert each == Amounts(cpu_milli=333, memory_bytes=3, disk_bytes=3)
+
+
+def test_machines_are_named_after_their_worker() -> None:
+    assert [spec.name for spec in machine_specs("w", 1, Amounts(), {})] == ["w"]
+    assert [spec.name for spec in machine_specs("w", 2, Amounts(), {})] == ["w-0", "w-1"]
+
+
+def test_what_a_machine_is_can_be_overridden_but_not_lost() -> None:
+    attributes = machine_specs("w", 1, Amounts(), {"os": "mine", "zone": "a"})[0].attributes
+    assert (attributes["os"], attributes["zone"]) == ("mine", "a")
+    assert {"arch", "host", "python"} <= set(attributes)
+
+
+def test_no_machines_is_refused() -> None:
+    with pytest.raises(SpecInvalid, match="0 machines"):
+        machine_specs("w", 0, Amounts(), {})
+
+
+def test_a_zombie_does_not_exist() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not process_exists(child.pid)
+    child.wait()
+    assert not process_exists(child.pid)
+    assert process_exists(os.getpid())
+
+
+def test_the_boot_id_stays_the_same() -> None:
+    assert boot_id() == boot_id() != ""
+
+
+def test_variables_that_ray_sets_for_its_actors_stay_where_ray_did_not_set_them() -> None:
+    assert base_environment({"OMP_NUM_THREADS": "2"}) == {"OMP_NUM_THREADS": "2"}
+    assert base_environment({"OMP_NUM_THREADS": "2", "RAY_X": "1"}) == {}
