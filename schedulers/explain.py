@@ -104,6 +104,8 @@ def render(explanation: str | Mapping[str, Any]) -> list[str]:
     if not told:
         return ["No attempt to place this job has left an explanation yet."]
     sentences = [_summary(told)]
+    if told.get("asked", 0) < told.get("placed", 0) + told.get("pending", 0):
+        sentences.append(f"It was its turn for {_count(told.get('asked', 0), 'task')}; the others follow.")
     if told.get("error"):
         sentences.append(f"The policy {told.get('policy')!r} failed: {told['error']}.")
     if told.get("gang"):

@@ -69,8 +69,17 @@ def _instance(found: object) -> object:
 
 
 def policy_name(chosen: str | object) -> str:
-    """What to call a policy in explanations and logs."""
-    return chosen if isinstance(chosen, str) else _name_of(chosen)
+    """What to call a policy in explanations and logs: its registered name, else its path."""
+    if isinstance(chosen, str):
+        return chosen
+    path = _name_of(chosen)
+    return _registered(POLICIES).get(path, path)
+
+
+@cache
+def _registered(group: str) -> dict[str, str]:
+    """Names by path."""
+    return {entry.value: entry.name for entry in entry_points(group=group)}
 
 
 def _name_of(found: object) -> str:

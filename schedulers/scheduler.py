@@ -85,7 +85,7 @@ class Scheduler:
         self.busy_seconds = 0.0
         self.attempts = 0
         self._policy: PolicyChoice = policy or self.default_policy
-        self._loaded: dict[str, Policy] = {}
+        self._loaded: dict[str | type, Policy] = {}
         self._transactions = 0
         self._load(self._policy)  # an unknown policy is an error now, not a job's misfortune later
 
@@ -201,13 +201,12 @@ class Scheduler:
             return name, NOWHERE, f"{type(error).__name__}: {error}"
 
     def _load(self, choice: PolicyChoice) -> Policy:
-        """The policy itself, made once per name."""
+        """The policy itself, made once per name or class."""
         if not isinstance(choice, str | type):
             return choice
-        name = plugins.policy_name(choice)
-        if name not in self._loaded:
-            self._loaded[name] = plugins.policy(choice)
-        return self._loaded[name]
+        if choice not in self._loaded:
+            self._loaded[choice] = plugins.policy(choice)
+        return self._loaded[choice]
 
     # --- committing
 

@@ -76,14 +76,17 @@ def outcome_of(call: Callable[[], Any]) -> tuple[str, Any]:
 
 
 def cell(store: Store) -> dict[str, Any]:
-    """All that clients can see of the cell but what each job holds."""
+    """The jobs and machines, and whether all is right with them."""
     return {
         "violations": plain(store.check()),
         "jobs": plain(store.jobs(limit=1000)),
         "machines": plain(store.machines()),
-        "schedulers": plain(store.schedulers()),
-        "workers": plain(store.workers()),
     }
+
+
+def holders(store: Store) -> dict[str, Any]:
+    """The processes that hold leases."""
+    return {"schedulers": plain(store.schedulers()), "workers": plain(store.workers())}
 
 
 def of_job(store: Store, job_id: int) -> dict[str, Any]:

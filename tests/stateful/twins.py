@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any, Literal
 from uuid import UUID
@@ -97,7 +98,7 @@ class TwinStores(RuleBasedStateMachine):
         self.placements: list[Placement] = []
         self.transactions: list[dict[Which, Transaction]] = []
         self.ids = 0
-        self.of_jobs: dict[int, Any] = {}
+        self.seen: dict[str, Any] = {}
 
     # --- how both are driven
 
@@ -142,7 +143,7 @@ class TwinStores(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """A cell that can do something from the first step on."""
-        self.register_worker(0, 0, False, True)
+        self.register_worker(0, 0, proven_dead=False, brings=True)
         self.register_scheduler(0)
         self.submit([{"tasks": 3, "retries": 1}, {"tasks": 2, "commit": CommitMode.ALL_OR_NOTHING}])
 
@@ -167,17 +168,21 @@ class TwinStores(RuleBasedStateMachine):
         job_ids = [*self.job_ids(), 99]
         self.same(lambda store, _: store.cancel(job_ids[pick % len(job_ids)]))
 
-    @rule(name=st.sampled_from((*MACHINES, "nowhere")), evict=st.booleans())
-    def drain(self, name: str, evict: bool) -> None:
+    def drain(self, name: str, *, evict: bool) -> None:
         self.same(lambda store, _: store.drain(name, evict=evict))
 
-    @rule(name=st.sampled_from(MACHINES))
     def uncordon(self, name: str) -> None:
         self.same(lambda store, _: store.uncordon(name))
 
+    @rule(name=st.sampled_from((*MACHINES, "nowhere")), how=st.sampled_from(("drain", "cordon", "uncordon")))
+    def turn_machine(self, name: str, how: str) -> None:
+        if how == "uncordon":
+            self.uncordon(name)
+        else:
+            self.drain(name, evict=how == "drain")
+
     # --- schedulers
 
-    @rule(number=st.integers(0, 1))
     def register_scheduler(self, number: int) -> None:
         leases = self.both(
             lambda store, _: store.register_scheduler(f"s{number}", "batch", lease_seconds=LEASE_SECONDS),
@@ -190,7 +195,6 @@ class TwinStores(RuleBasedStateMachine):
         """Newest first, so that most of what is tried is by a living one."""
         return self.schedulers[-1 - pick % len(self.schedulers)]
 
-    @rule(pick=who, limit=st.integers(0, 4))
     def claim_jobs(self, pick: int, limit: int) -> None:
         scheduler = self.scheduler(pick)
         self.same(lambda store, which: store.claim_jobs(*scheduler.key(which), limit=limit))
@@ -272,7 +276,6 @@ class TwinStores(RuleBasedStateMachine):
         ]
         self.same(lambda store, which: store.settle(*scheduler.key(which), settlements))
 
-    @rule(pick=who)
     def renew_scheduler(self, pick: int) -> None:
         scheduler = self.scheduler(pick)
         self.same(
@@ -281,12 +284,10 @@ class TwinStores(RuleBasedStateMachine):
             )
         )
 
-    @rule(pick=who)
     def release_scheduler(self, pick: int) -> None:
         scheduler = self.scheduler(pick)
         self.same(lambda store, which: store.release_scheduler(*scheduler.key(which)))
 
-    @rule(pick=who)
     def sync(self, pick: int) -> None:
         scheduler = self.scheduler(pick)
         answers = self.both(lambda store, which: store.sync(scheduler.watermarks[which]), observation.changes)
@@ -305,10 +306,47 @@ class TwinStores(RuleBasedStateMachine):
             self.renew_worker(0)
         self.clock.advance(passed)
 
+    @rule(
+        change=st.sampled_from(
+            ("register scheduler", "register worker", "register machines", "release", "renew")
+        ),
+        pick=who,
+        number=st.integers(0, 1),
+        pid=st.integers(0, 1),
+        proven_dead=st.booleans(),
+        cpu=st.sampled_from((1000, 4000)),
+        flag=mostly,
+    )
+    def holders_change(
+        self, *, change: str, pick: int, number: int, pid: int, proven_dead: bool, cpu: int, flag: bool
+    ) -> None:
+        """Somebody comes, comes again, leaves or says that it is alive."""
+        match change:
+            case "register scheduler":
+                self.register_scheduler(number)
+            case "register worker":
+                self.register_worker(number, pid, proven_dead=proven_dead, brings=flag)
+            case "register machines":
+                self.register_machines(pick, cpu, list(MACHINES[number : number + 1 + pid]))
+            case "release" if flag:
+                self.release_scheduler(pick)
+            case "release":
+                self.release_worker(pick)
+            case _:
+                self.renew_scheduler(pick)
+                self.renew_worker(pick)
+
+    @rule(pick=who, behind=st.integers(0, 1), limit=st.integers(0, 4), job_pick=picks)
+    def look(self, pick: int, behind: int, limit: int, job_pick: int) -> None:
+        """What is asked again and again and should change nothing of what others see."""
+        self.pull(pick, behind)
+        self.sync(pick)
+        self.claim_jobs(pick, limit)
+        self.fold(job_pick)
+
     # --- workers
 
-    @rule(number=st.integers(0, 1), pid=st.integers(0, 1), proven_dead=st.booleans(), brings=mostly)
-    def register_worker(self, number: int, pid: int, proven_dead: bool, brings: bool) -> None:
+    def register_worker(self, number: int, pid: int, *, proven_dead: bool, brings: bool) -> None:
         spec = worker_spec(f"w{number}", pid=pid)
         latest = {status.name: status.worker_id for status in self.one.workers()}.get(spec.name, 0)
         earlier = [holder for holder in self.workers if holder.holder_id == latest]
@@ -321,35 +359,25 @@ class TwinStores(RuleBasedStateMachine):
         if leases is not None:
             self.workers.append(Holder(leases=leases))
             if brings:
-                self.register_machines(0, (4000, 4000), list(MACHINES[number : number + 2]))
+                self.register_machines(0, 4000, list(MACHINES[number : number + 2]))
 
     def worker(self, pick: int) -> Holder:
         """Newest first."""
         return self.workers[-1 - pick % len(self.workers)]
 
-    @rule(
-        pick=who,
-        cpu=st.tuples(st.sampled_from((1000, 4000)), st.sampled_from((1000, 4000))),
-        names=st.lists(st.sampled_from(MACHINES), min_size=1, max_size=2, unique=True),
-    )
-    def register_machines(self, pick: int, cpu: tuple[int, int], names: list[str]) -> None:
+    def register_machines(self, pick: int, cpu: int, names: list[str]) -> None:
         worker = self.worker(pick)
-        specs = [
-            machine_spec(name, cpu=cores, step=str(self.ids)) for name, cores in zip(names, cpu, strict=False)
-        ]
+        specs = [machine_spec(name, cpu=cpu, step=str(self.ids)) for name in names]
         self.same(lambda store, which: store.register_machines(*worker.key(which), specs))
 
-    @rule(pick=who)
     def renew_worker(self, pick: int) -> None:
         worker = self.worker(pick)
         self.same(lambda store, which: store.renew_worker(*worker.key(which)))
 
-    @rule(pick=who)
     def release_worker(self, pick: int) -> None:
         worker = self.worker(pick)
         self.same(lambda store, which: store.release_worker(*worker.key(which)))
 
-    @rule(pick=who, behind=st.integers(0, 1))
     def pull(self, pick: int, behind: int) -> None:
         worker = self.worker(pick)
         known = {machine.machine_id: machine.version - behind for machine in self.one.machines()[1:]}
@@ -364,6 +392,14 @@ class TwinStores(RuleBasedStateMachine):
     def held_placements(self) -> list[Placement]:
         """What all jobs hold."""
         return [placement for job_id in self.job_ids() for placement in self.one.placements(job_id)]
+
+    @rule(pick=who, reports=st.lists(picks, min_size=1, max_size=4), state=st.sampled_from(AttemptState))
+    def work(self, pick: int, reports: list[int], state: AttemptState) -> None:
+        """What a worker does all day: start and end what it holds."""
+        self.report_started(pick, reports, True)
+        self.report_ended(
+            pick=pick, reports=reports, state=state, ran_seconds=1.0, started=True, current=True
+        )
 
     @rule(pick=who, reports=st.lists(picks, min_size=1, max_size=3), current=mostly)
     def report_started(self, pick: int, reports: list[int], current: bool) -> None:
@@ -392,6 +428,7 @@ class TwinStores(RuleBasedStateMachine):
     )
     def report_ended(
         self,
+        *,
         pick: int,
         reports: list[int],
         state: AttemptState,
@@ -408,7 +445,6 @@ class TwinStores(RuleBasedStateMachine):
             ]
             self.same(lambda store, which: store.report_ended(*worker.key(which), told))
 
-    @rule(pick=picks)
     def fold(self, pick: int) -> None:
         job_ids = self.job_ids()
         self.same(lambda store, _: store.fold())
@@ -418,25 +454,32 @@ class TwinStores(RuleBasedStateMachine):
 
     @invariant()
     def the_cells_are_equal_and_right(self) -> None:
-        """Everything visible, of jobs only what has changed in the first store: the rest is compared at the end."""
+        """All that is cheap to see, and of the rest what has changed in the first store."""
         one, other = (observation.cell(self.stores[which]) for which in WHICH)
         assert one["violations"] == []
         assert one == other, _difference(one, other)
-        for job_id in self.job_ids():
-            of_job = observation.of_job(self.one, job_id)
-            if self.of_jobs.get(job_id) != of_job:
-                self.of_jobs[job_id] = of_job
-                self.compare_job(job_id)
+        for part, look in self.parts():
+            found = look(self.one)
+            if self.seen.get(part) != found:
+                self.seen[part] = found
+                self.compare(part, look)
 
-    def compare_job(self, job_id: int) -> None:
-        """Hold what a job holds and has behind it equal."""
-        one, other = (observation.of_job(self.stores[which], job_id) for which in WHICH)
-        assert one == other, f"job j{job_id}: {_difference(one, other)}"
+    def parts(self) -> list[tuple[str, Callable[[Store], Any]]]:
+        """What takes many calls to see, piece by piece."""
+        return [
+            ("holders", observation.holders),
+            *((f"job j{number}", partial(observation.of_job, job_id=number)) for number in self.job_ids()),
+        ]
+
+    def compare(self, part: str, look: Callable[[Store], Any]) -> None:
+        """Hold one piece equal in both."""
+        one, other = (look(self.stores[which]) for which in WHICH)
+        assert one == other, f"{part}: {_difference(one, other)}"
 
     def teardown(self) -> None:
-        """The end of a history that found no difference so far."""
-        for job_id in self.job_ids():
-            self.compare_job(job_id)
+        """At the end also the pieces that did not change in the first store."""
+        for part, look in self.parts():
+            self.compare(part, look)
 
 
 def _difference(one: Any, other: Any, path: str = "") -> str:

@@ -94,10 +94,20 @@ def test_conflict_names_machine_dimension_and_rival() -> None:
     first.finish(attempts[0], START)
     second.finish(attempts[1], START)
     said = "\n".join(render(cell.store.explanation(job)))
-    assert "Attempt 1 (by s-2 with omegacell.schedulers.policies.random_first_fit:RandomFirstFit)" in said
+    assert "Attempt 1 (by s-2 with random_first_fit)" in said
     assert "1 claim lost to other schedulers." in said
     assert "1 task refused on machine 'm1': only cpu 1 was free by then, taken by scheduler 1" in said
     assert str(attempts[0].transaction.txn_id) in said
+
+
+def test_share_of_an_attempt() -> None:
+    cell = MemoryCell(90_000)
+    job = cell.submit(50)
+    cell.run(cell.scheduler(BatchScheduler, config=SchedulerConfig(max_tasks_per_attempt=20)))
+    assert render(cell.store.explanation(job)) == [
+        "Attempt 1 (by s-1 with random_first_fit) placed 20 tasks and left 30 waiting.",
+        "It was its turn for 20 tasks; the others follow.",
+    ]
 
 
 def test_when_it_is_tried_again_or_given_up() -> None:
