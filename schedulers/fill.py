@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.cellstate.model import Int64
 from omegacell.schedulers.feasible import GroupLimit
+
+SPARE = 64
+"""Machines looked at first under limits, beyond twice the tasks wanted. Too few make another look, no other plan."""
 
 
 def in_order(room: Int64, count: int, limits: Sequence[GroupLimit] = (), rows: Int64 | None = None) -> Int64:
@@ -54,6 +59,25 @@ def _many_limits(room: Int64, limits: Sequence[GroupLimit], rows: Int64) -> Int6
         for have, group in zip(left, groups, strict=True):
             have[group] -= cut[k]
     return cut
+
+
+def down_from_the_top(
+    height: NDArray[Any], room: Int64, count: int, limits: Sequence[GroupLimit], rows: Int64
+) -> Int64:
+    """int64[K]: in_order of height, highest first, ties to the first: each machine is filled before the next."""
+    # Each machine used takes at least one task, so `count` of them are enough; if limits close some, a few more are
+    # tried before all are put in order.
+
+    def filled(among: int) -> Int64:
+        order = highest_first(height, room, among)
+        slots = np.zeros_like(room)
+        slots[order] = in_order(room[order], count, limits, rows[order])
+        return slots
+
+    if not limits:
+        return filled(count)
+    slots = filled(2 * count + SPARE)
+    return slots if int(slots.sum()) == count else filled(len(room))
 
 
 def from_the_top(height: Int64, step: int, room: Int64, count: int) -> Int64:
@@ -98,7 +122,7 @@ def _offers(height: Int64, step: int, room: Int64, level: int) -> Int64:
     return np.clip((height - level) // step + 1, 0, room)
 
 
-def _highest(height: Int64, count: int) -> Int64:
+def highest(height: NDArray[Any], count: int) -> Int64:
     """The positions of the `count` highest, highest first, ties to the first position."""
     if count == 1:
         return np.array([height.argmax()], dtype=np.int64)
@@ -111,30 +135,37 @@ def _highest(height: Int64, count: int) -> Int64:
     return positions[order][:count]
 
 
-def highest_first(height: Int64, room: Int64, count: int) -> Int64:
+def highest_first(height: NDArray[Any], room: Int64, count: int) -> Int64:
     """The positions that may be needed to fill `count` tasks from the highest down, highest first."""
     positions = np.flatnonzero(room > 0)
-    return positions[_highest(height[positions], count)] if len(positions) else positions
+    return positions[highest(height[positions], count)] if len(positions) else positions
 
 
 def one_by_one(height: Int64, step: int, room: Int64, count: int, limits: Sequence[GroupLimit]) -> Int64:
-    """from_the_top over all machines under group limits: a heap, built in one pass, then a log per task."""
+    """from_the_top over all machines under group limits, which may close a machine after any task.
+
+    Machines not yet chosen come from one sort, highest first; those chosen before wait, sunk, in a heap. So
+    the cost is the sort, and a logarithm per task and per machine found closed on the way.
+    """
     slots = np.zeros_like(room)
     left = [limit.left.copy() for limit in limits]
-    heap = [(-int(height[k]), k) for k in np.flatnonzero(room).tolist()]
-    heapq.heapify(heap)
-    while heap and count:
-        sunk, k = heap[0]
+    untouched = highest_first(height, room, len(room)).tolist()
+    sunk: list[tuple[int, int]] = []
+    position = 0
+    while count and (sunk or position < len(untouched)):
+        fresh = position < len(untouched)
+        if fresh and (not sunk or (-int(height[untouched[position]]), untouched[position]) < sunk[0]):
+            depth, k = -int(height[untouched[position]]), untouched[position]
+            position += 1
+        else:
+            depth, k = heapq.heappop(sunk)
         groups = [limit.group[k] for limit in limits]
         if any(have[group] <= 0 for have, group in zip(left, groups, strict=True)):
-            heapq.heappop(heap)
             continue
         for have, group in zip(left, groups, strict=True):
             have[group] -= 1
         slots[k] += 1
         count -= 1
         if slots[k] < room[k]:
-            heapq.heapreplace(heap, (sunk + step, k))
-        else:
-            heapq.heappop(heap)
+            heapq.heappush(sunk, (depth + step, k))
     return slots

@@ -20,7 +20,7 @@ from omegacell.cellstate.errors import OmegaError, StoreUnavailable, TokenLost
 from omegacell.cellstate.store import Store
 from omegacell.schedulers.attempt import Finished
 from omegacell.schedulers.config import SchedulerConfig
-from omegacell.schedulers.retry import RetryAt
+from omegacell.schedulers.retry import GiveUp, RetryAt
 from omegacell.schedulers.scheduler import PolicyChoice, Scheduler
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Loop:
     """One scheduler of `kind`, live. `run` blocks; `stop` and `status` may be called from other threads.
 
     `wakeup` tells of queued jobs (default: polling); `announce` is called with "placements" after a commit that
-    placed something, and with "jobs" after reaping gave work back.
+    placed something, with "done" when a job was given up, with "jobs" after reaping gave work back.
     """
 
     def __init__(
@@ -240,6 +240,8 @@ class Loop:
         scheduler.account(time.monotonic() - started)
         if finished.placed:
             self._announce("placements")
+        if any(isinstance(step, GiveUp) for step in finished.next):
+            self._announce("done")
         self._note(finished)
 
     def _now(self) -> float:

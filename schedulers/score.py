@@ -78,15 +78,13 @@ def place_by_score(policy: ScorePolicy, request: Request, view: TrialView) -> Pl
     if not len(rows):
         return NOWHERE
     scores = _scores(policy, request, view, rows)
-    order = np.argsort(-scores, kind="stable")
     if getattr(policy, "packs", False):
-        slots = fill.in_order(room[rows[order]], request.count, limits, rows[order])
-        return _plan(rows[order], slots)
+        return _plan(rows, fill.down_from_the_top(scores, room[rows], request.count, limits, rows))
     # Without limits no more than `count` machines can be needed. In row order, as ties go to the lower row.
-    order = np.sort(order if limits else order[: request.count])
-    rounds = _Rounds(policy, request, view, limits)
-    slots = rounds.run(rows[order], scores[order], room[rows[order]])
-    return _plan(rows[order], slots)
+    if not limits:
+        needed = np.sort(fill.highest(scores, request.count))
+        rows, scores = rows[needed], scores[needed]
+    return _plan(rows, _Rounds(policy, request, view, limits).run(rows, scores, room[rows]))
 
 
 class _Rounds:
@@ -109,7 +107,7 @@ class _Rounds:
             open_rows = np.flatnonzero(room > 0)
             if not len(open_rows):
                 break
-            best = open_rows[np.argsort(-scores[open_rows], kind="stable")]
+            best = open_rows[fill.highest(scores[open_rows], 2 * left + fill.SPARE)]
             # A limit closes machines for good, so those it closes on the way down are simply passed over.
             ones = np.ones(len(best), dtype=np.int64)
             open_ = fill.in_order(ones, left, self._limits, rows[best]) > 0

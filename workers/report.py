@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from omegacell.cellstate.errors import StoreUnavailable, TokenLost
-from omegacell.cellstate.model import AttemptState, Ended
 from omegacell.cellstate.store import WorkerStore
 from omegacell.workers.ledger import Batch, Ledger
 
@@ -76,8 +75,7 @@ class Reporter:
             refused = sum(1 for word in accepted if not word)
             log.info("%d of %d reported ends were no longer held here", refused, len(accepted))
         self._hints.send("done")
-        if any(map(needs_scheduling, batch.ended)):
-            self._hints.send("jobs")
+        self._hints.send("jobs")  # room is free: a job that found none may be placed now
 
     def _run(self) -> None:
         try:
@@ -103,8 +101,3 @@ class Reporter:
                 self._ledger.delivered(batch)
                 return
         self._ledger.put_back(batch)
-
-
-def needs_scheduling(end: Ended) -> bool:
-    """Whether the task may have to be placed again."""
-    return end.state is not AttemptState.SUCCEEDED

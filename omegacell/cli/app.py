@@ -16,8 +16,8 @@ _GROUP = "omegacell.commands"
 """Entry points of this group are typer apps: their name becomes a command group (omega bench)."""
 
 
-def build() -> typer.Typer:
-    """All commands, and those that installed packages add."""
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """All commands; of those that installed packages add, what the arguments name or would list."""
     app = typer.Typer(
         name="omega",
         no_args_is_help=True,
@@ -32,7 +32,9 @@ def build() -> typer.Typer:
     host_commands.add_to(app)
     process_commands.add_to(app)
     for point in sorted(entry_points(group=_GROUP), key=lambda one: one.name):
-        app.add_typer(point.load(), name=point.name)
+        # Loading a group costs as much as it imports, which no other command should pay for.
+        if point.name in arguments or not arguments or {"-h", "--help"} & set(arguments):
+            app.add_typer(point.load(), name=point.name)
     return app
 
 
@@ -53,13 +55,10 @@ def _options(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; its exit code."""
-    command = typer.main.get_command(build())
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = typer.main.get_command(build(words))
     try:
-        result = command.main(
-            args=list(sys.argv[1:] if arguments is None else arguments),
-            prog_name="omega",
-            standalone_mode=False,
-        )
+        result = command.main(args=words, prog_name="omega", standalone_mode=False)
     except BaseException as error:
         return failing.exit_code(error)
     return result if isinstance(result, int) else 0

@@ -51,6 +51,8 @@ def exit_code(error: BaseException) -> int:
             # The reader has gone (omega jobs | head): what is still buffered has no one to go to.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        case _:
+            pass
     # Usage errors are of a class that typer keeps to itself; they know how to show themselves.
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):

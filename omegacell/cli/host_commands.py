@@ -78,9 +78,9 @@ def down(as_json: AsJson = False) -> None:
 
 def demo(as_json: AsJson = False) -> None:
     """Show a cell at work: competing schedulers as Ray actors, on real input, with their figures at the end."""
-    from omegacell.demo import show
+    from omegacell.demo.show import main
 
-    raise typer.Exit(show.main(as_json=as_json))
+    raise typer.Exit(main(as_json=as_json))
 
 
 def _schedulers(written: list[str]) -> dict[str, int]:

@@ -126,9 +126,8 @@ def _raised(outcome: Outcome) -> BaseException | None:
 
 
 def _described(outcome: Outcome, task: str) -> TasksFailed:
-    how = f"exit code {outcome.exit_code}" if outcome.exit_code != -1 else outcome.state.value
-    said = outcome.error or _last_line(outcome.stderr_tail)
-    message = f"task {task} failed with {how}" + (f": {said}" if said else "")
+    said = [outcome.error or outcome.state.value, _last_line(outcome.stderr_tail)]
+    message = f"task {task} failed: {': '.join(filter(None, said))}"
     return TasksFailed(message, (outcome.task_index,), (outcome,))
 
 

@@ -24,9 +24,7 @@ class BestFit:
         """Deterministic; `rng` is not used."""
         room = feasible.room(request, cell)
         limits = feasible.group_limits(request, cell)
-        # Without limits each machine used takes at least one task, so `count` machines are enough.
-        enough = len(room) if limits else request.count
-        rows = fill.highest_first(-score.leftover(cell), room, enough)
-        slots = fill.in_order(room[rows], request.count, limits, rows)
-        used = np.flatnonzero(slots)
-        return Plan(rows=rows[used], slots=slots[used])
+        height = -score.leftover(cell)
+        slots = fill.down_from_the_top(height, room, request.count, limits, np.arange(cell.machines))
+        rows = np.flatnonzero(slots)
+        return Plan(rows=rows, slots=slots[rows])

@@ -19,7 +19,8 @@ class Spread:
 
     The number of tasks is a level that rises by one with each task, so the greedy choices are the lowest
     levels, which fill.from_the_top finds at once: first how many tasks each value gets, then each machine in
-    it. With limits per attribute value it is a heap. Cost: a pass over the cell, one more per value used.
+    it. With limits per attribute value the machines are levelled under the limits, and `spread` gives way to
+    them. Cost: a pass over the cell and a sort, and a pass more per value used.
 
     Source: Burns et al., "Borg, Omega, and Kubernetes", ACM Queue 2016 (spreading over failure domains);
     Kubernetes' topology spread with a skew of 1, soft.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omegacell.cellstate.model import AntiAffinity, Int64
-from omegacell.schedulers import score
+from omegacell.schedulers import fill, score
 from omegacell.schedulers.feasible import group_limits, room
 from omegacell.schedulers.plan_check import offence
 from omegacell.schedulers.policies.best_fit import BestFit
@@ -23,6 +23,15 @@ from omegacell.schedulers.policy import CellView, Float64, Plan, Policy, Request
 from omegacell.schedulers.score import make_plan
 from omegacell.schedulers.view import AttemptView
 from tests.unit.schedulers.builders import request, view
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_spare() -> Iterator[None]:
+    """Let even these small cells have more machines than are looked at first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fill, "SPARE", 0)
+        yield
+
 
 Choose = Callable[[Request, AttemptView, Int64], int]
 
