@@ -16,6 +16,8 @@ from omegacell.cellstate.model import Amounts, MachineSpec
 
 _NO_LIMIT = 2**60
 """cgroup v1 writes a limit near 2^63 where there is none."""
+_LEAST_CPU_MILLI = 1000
+"""What a task takes by default."""
 
 
 def host_name() -> str:
@@ -51,9 +53,13 @@ def host_capacity(disk_of: Path) -> Amounts:
 
 
 def share(capacity: Amounts, machines: int) -> Amounts:
-    """One of `machines` equal parts, rounded down."""
+    """One of `machines` equal parts, rounded down, but never less than one CPU each.
+
+    A task takes one CPU unless it says otherwise: smaller machines would be ones that nothing fits on. More
+    machines than CPUs share the host's time, and a try of a large cell on a small host is what they are for.
+    """
     return Amounts(
-        cpu_milli=capacity.cpu_milli // machines,
+        cpu_milli=max(_LEAST_CPU_MILLI, capacity.cpu_milli // machines),
         memory_bytes=capacity.memory_bytes // machines,
         disk_bytes=capacity.disk_bytes // machines,
     )

@@ -139,7 +139,8 @@ def test_eviction_does_not_soften_a_cancellation(scene: Scene) -> None:
     machine_id = scene.worker().machine()
     job_id = scene.submit()
     scene.scheduler().place(job_id, machine_id)
-    version = scene.store.cancel(job_id) and scene.machine(machine_id).version
+    scene.store.cancel(job_id)
+    version = scene.machine(machine_id).version
     scene.store.drain("m", evict=False)
     assert scene.store.drain("m").version == version + 1
     assert scene.store.placements(job_id)[0].stop is Stop.CANCEL

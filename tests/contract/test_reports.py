@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -133,7 +134,7 @@ def test_a_report_twice_in_one_call_is_applied_once(
     "changed", [{"attempt": 2}, {"epoch": 2}, {"machine_id": 2}, {"first_index": 5}, {"job_id": 99}]
 )
 def test_a_zombie_is_not_believed(
-    scene: Scene, worker: WorkerHand, scheduler: SchedulerHand, changed: dict[str, int]
+    scene: Scene, worker: WorkerHand, scheduler: SchedulerHand, changed: dict[str, Any]
 ) -> None:
     worker.machine("other")
     job_id = scene.submit(tasks=2)

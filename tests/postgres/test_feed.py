@@ -29,7 +29,9 @@ def machines(store: PostgresStore) -> tuple[int, ...]:
 def touch(connection: psycopg.Connection[Any], *machine_ids: int) -> None:
     """Change machines and log it, as every stored function does; the caller's transaction decides when it shows."""
     connection.execute("SET LOCAL search_path = omega")
-    connection.execute("UPDATE machine SET version = version + 1 WHERE machine_id = ANY (%s)", (list(machine_ids),))
+    connection.execute(
+        "UPDATE machine SET version = version + 1 WHERE machine_id = ANY (%s)", (list(machine_ids),)
+    )
     connection.execute("SELECT log_machines('report', %s)", (list(machine_ids),))
 
 

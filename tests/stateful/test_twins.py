@@ -1,18 +1,20 @@
 """MemoryStore and PostgresStore stay equal through random histories.
 
-50 in `make test`, always the same ones, so that a red run is red again. 1,000 new ones by
-`pytest -m soak tests/stateful`; a failing one is printed as the steps that lead to it, with the
-@reproduce_failure line that replays it.
+50 in `make test`, always the same ones, so that a red run is red again. 1,000 new and longer ones by
+`pytest -m soak tests/stateful`, which begins with the command that replays them. What fails is printed as
+the calls that lead to it.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import secrets
 import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from omegacell.cellstate.clock import ManualClock
@@ -57,15 +59,17 @@ def histories(database: str) -> Iterator[Histories]:
     histories.close()
 
 
+@pytest.mark.timeout(300)
 def test_both_stores_behave_alike(histories: Histories) -> None:
     run_state_machine_as_test(
-        histories.begin,
+        histories.begin,  # type: ignore[arg-type]  # a function will do: hypothesis says so
         settings=settings(
             max_examples=50,
             stateful_step_count=STEPS,
             derandomize=True,
             deadline=None,
             database=None,
+            phases=(Phase.generate,),  # shrinking takes minutes; the history itself is short enough to read
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -73,15 +77,22 @@ def test_both_stores_behave_alike(histories: Histories) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(4 * 3600)
-def test_both_stores_behave_alike_for_long(histories: Histories) -> None:
+def test_both_stores_behave_alike_for_long(histories: Histories, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = int(os.environ.get("OMEGA_SOAK_SEED", "") or secrets.randbits(32))
+    with capsys.disabled():
+        print(f"\nreplay: OMEGA_SOAK_SEED={chosen} python -m pytest -m soak tests/stateful")
+
+    @seed(chosen)
+    def begin() -> TwinStores:
+        return histories.begin()
+
     run_state_machine_as_test(
-        histories.begin,
+        begin,  # type: ignore[arg-type]  # as above
         settings=settings(
             max_examples=1000,
             stateful_step_count=2 * STEPS,
             deadline=None,
             database=None,
-            print_blob=True,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -22,8 +22,13 @@ def test_the_capacity_is_what_this_process_may_use(tmp_path: Path) -> None:
 
 
 def test_equal_shares_never_add_up_to_more_than_there_is() -> None:
-    each = share(Amounts(cpu_milli=1000, memory_bytes=10, disk_bytes=11), 3)
-    assert each == Amounts(cpu_milli=333, memory_bytes=3, disk_bytes=3)
+    assert share(Amounts(cpu_milli=7000, memory_bytes=10, disk_bytes=11), 3) == Amounts(
+        cpu_milli=2333, memory_bytes=3, disk_bytes=3
+    )
+
+
+def test_a_share_is_never_too_small_for_a_task_that_asks_for_nothing_special() -> None:
+    assert share(Amounts(cpu_milli=2000), 4).cpu_milli == 1000
 
 
 def test_machines_are_named_after_their_worker() -> None:

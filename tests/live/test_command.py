@@ -1,0 +1,154 @@
+"""The omega command through its real entry point, against a running local cell."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.live.conftest import Command
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("omega: ") and text.count("\n") == 1 and "Traceback" not in text
+
+
+def test_run_shows_what_the_command_wrote_and_exits_with_its_code(omega: Command) -> None:
+    said = omega.installed(
+        "run", "--name", "x", "--cpu", "0.5", "--env", "A=b", "--", "sh", "-c", "echo $A; echo e >&2; exit 7"
+    )
+    assert (said.code, said.out, said.err) == (7, "b\n", "e\n")
+
+
+def test_run_of_a_command_that_is_not_there_says_so(omega: Command) -> None:
+    said = omega("run", "--", "no-such-command")
+    assert (said.code, said.out) == (127, "")
+    assert one_line(said.err)
+    assert "'no-such-command' was not found" in said.err
+
+
+def test_run_as_json_is_one_object(omega: Command) -> None:
+    told = omega("run", "--json", "--", "echo", "hi").told
+    assert (told["state"], told["exit_code"], told["stdout"]) == ("succeeded", 0, "hi\n")
+
+
+def test_run_with_a_timeout_exits_with_124(omega: Command) -> None:
+    said = omega("run", "--timeout", "200ms", "--", "sleep", "100")
+    assert said.code == 124
+    assert "timed_out" in said.err
+
+
+def test_a_job_from_file_to_results(omega: Command, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.yaml"
+    file.write_text("name: letters\ncommand: [sh, -c, 'echo {item}; test {item} != b']\neach: [a, b, c]\n")
+    submitted = omega("submit", "--json", str(file)).told["jobs"]
+    (job_id,) = (one["id"] for one in submitted)
+    assert submitted == [{"id": job_id, "created": True}]
+
+    waited = omega("wait", "--json", job_id)
+    assert (waited.code, waited.told["jobs"][0]["state"]) == (1, "failed")
+
+    results = omega("results", "--json", job_id)
+    assert results.code == 1
+    assert [one["value"] for one in results.told["results"]] == ["a\n", None, "c\n"]
+    assert "exit code 1" in results.told["results"][1]["error"]
+    assert omega("results", "--errors", "skip", job_id).out == f"{job_id}.0\ta\n{job_id}.2\tc\n"
+
+    assert omega("logs", f"{job_id}.2").out == "c\n"
+    assert omega("logs", "--json", f"{job_id}.2").told["logs"]["stdout"] == "c\n"
+    assert omega("logs", job_id).code == 2
+
+    shown = omega("job", "--json", job_id).told
+    assert (shown["id"], shown["succeeded"], shown["failed"]) == (job_id, 2, 1)
+    assert "failed" in omega("job", job_id).out
+    assert "2 succeeded, 1 failed" in omega("explain", job_id).out
+    assert omega("explain", "--json", job_id).told["state"] == "failed"
+
+    listed = omega("jobs", "--json", "--state", "failed", "--limit", "1000").told["jobs"]
+    assert job_id in {one["id"] for one in listed}
+    assert job_id in omega("jobs", "--limit", "1000").out
+
+
+def test_submit_reads_standard_input_and_waits(omega: Command) -> None:
+    said = omega("submit", "--wait", "-", stdin=json.dumps({"command": ["true"], "key": "stdin"}))
+    assert said.code == 0
+    again = omega("submit", "-", stdin=json.dumps({"command": ["true"], "key": "stdin"}))
+    assert again.out == f"{said.out.splitlines()[0]} (existed already)\n"
+
+
+def test_an_impossible_job_waits_says_why_and_is_cancelled(omega: Command) -> None:
+    text = json.dumps({"command": ["true"], "resources": {"cpu": 64}, "name": "huge"})
+    job_id = omega("submit", "-", stdin=text).out.strip()
+    timed_out = omega("wait", "--timeout", "1", job_id)
+    assert timed_out.code == 124
+    assert one_line(timed_out.err.splitlines(keepends=True)[-1])
+    assert "cpu 64" in omega("explain", job_id).out
+    assert omega("cancel", "--json", job_id).told["jobs"][0]["state"] == "cancelled"
+    assert omega("wait", job_id).code == 1
+
+
+def test_machines_are_listed_drained_and_taken_back(omega: Command) -> None:
+    machines = omega("machines", "--json").told["machines"]
+    assert [one["capacity"]["cpu_milli"] for one in machines] == [2000, 2000]
+    name = machines[0]["name"]
+    assert omega("drain", "--json", name).told["machine"]["schedulable"] is False
+    assert re.search(rf"^{name} +drained ", omega("machines").out, re.MULTILINE)
+    assert omega("uncordon", name).out == f"{name} up, 0 placements\n"
+
+
+def test_schedulers_and_policies_are_listed(omega: Command) -> None:
+    found = omega("schedulers", "--json").told["schedulers"]
+    assert {(one["kind"], one["alive"]) for one in found} == {("batch", True), ("service", True)}
+    assert "CONFLICT FRACTION" in omega("schedulers").out
+    assert {"best_fit", "first_fit"} <= set(omega("policies", "--json").told["policies"])
+    assert "scheduler kind" in omega("policies").out
+
+
+def test_fsck_version_and_upgrade(omega: Command) -> None:
+    assert omega("fsck").out == "all invariants hold\n"
+    assert omega("fsck", "--json").told["violations"] == []
+    assert omega("version").out.startswith("omegacell ")
+    assert omega("db", "upgrade", "--json").told["schema"] == "omega"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("job", "j999999"), 3, "j999999"),
+        (("cancel", "j999999"), 3, "j999999"),
+        (("drain", "nowhere"), 3, "nowhere"),
+        (("submit", "/no/such/file"), 3, "/no/such/file"),
+        (("job", "seven"), 2, "'seven' is no job id"),
+        (("run", "--memory", "512m", "--", "true"), 2, "memory='512m'"),
+        (("run", "--constraint", "zone =", "--", "true"), 2, "constraint 'zone ='"),
+        (("run", "--policy", "nearest", "--", "true"), 2, "policy 'nearest'"),
+        (("run", "--scheduler", "nightly", "--", "true"), 2, "'nightly'"),
+        (("--dsn", "postgresql://x@127.0.0.1:1/x", "jobs"), 5, "127.0.0.1:1"),
+        (("--dsn", "nonsense", "jobs"), 2, "DSN"),
+        (("up", "--runtime", "process"), 5, "in use"),
+        (("up", "--scheduler", "batch", "--runtime", "process"), 2, "KIND=N"),
+        (("up", "--scheduler", "nightly=1", "--runtime", "process"), 2, "'nightly'"),
+    ],
+)
+def test_each_mistake_is_one_sentence_and_an_exit_code(
+    omega: Command, words: tuple[str, ...], code: int, says: str
+) -> None:
+    quick = Command(env={**omega.env, "OMEGA_RETRY_SECONDS": "0"})
+    said = quick(*words)
+    assert (said.code, said.out) == (code, ""), said
+    assert one_line(said.err), said.err
+    assert says in said.err
+
+
+def test_a_key_used_for_another_job_exits_with_4(omega: Command) -> None:
+    assert omega("submit", "-", stdin='{"command": ["true"], "key": "k4"}').code == 0
+    said = omega("submit", "-", stdin='{"command": ["false"], "name": "true", "key": "k4"}')
+    assert (said.code, "command" in said.err, one_line(said.err)) == (4, True, True)
+
+
+def test_without_a_cell_the_command_says_how_to_get_one(tmp_path: Path) -> None:
+    said = Command(env={"OMEGA_DATA_DIR": str(tmp_path), "OMEGA_DSN": ""}).installed("jobs")
+    assert (said.code, one_line(said.err)) == (5, True)
+    assert "omega up" in said.err

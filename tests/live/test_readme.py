@@ -1,0 +1,78 @@
+"""What README shows is run as it stands: its programs by a Python, its console lines by a shell, examples/ whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+CONSOLE = re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name != "__init__.py")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the embedded server's user can reach too."""
+    with TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OMEGA_")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return kept | {"PATH": path, "OMEGA_DATA_DIR": str(folder / "cell")}
+
+
+def run(words: list[str], folder: Path, **more: str) -> str:
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment(folder) | more,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_readme_has_what_is_tested_here() -> None:
+    assert (len(PROGRAMS), len(CONSOLE)) == (3, 1)
+
+
+def test_the_first_program(folder: Path) -> None:
+    (folder / "tour.py").write_text(PROGRAMS[0])
+    said = run([sys.executable, "tour.py"], folder)
+    assert "[0, 1, 4, 9, 16]" in said
+    assert "['rate 0.1 as task 0\\n', 'rate 0.01 as task 1\\n', 'rate 0.001 as task 2\\n']" in said
+
+
+def test_a_scheduler_and_a_policy_of_ones_own(folder: Path) -> None:
+    for program in PROGRAMS[1:]:
+        name = program.splitlines()[0].removeprefix("# ")
+        (folder / name).write_text(program)
+    assert run([sys.executable, "compete.py"], folder).split() == ["succeeded", "succeeded"]
+
+
+def test_the_console_lines(folder: Path) -> None:
+    lines = [line.removeprefix("$ ") for line in CONSOLE[0].splitlines() if line.startswith("$ ")]
+    assert lines[0].startswith("omega up")
+    script = "set -e\ntrap 'omega down' EXIT\n" + "\n".join(lines[:-1])
+    assert "hello" in run(["bash", "-c", script], folder)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example(example: Path, folder: Path, database: str) -> None:
+    more = {"OMEGA_DSN": database} if "OMEGA_DSN" in example.read_text(encoding="utf-8") else {}
+    assert run([sys.executable, str(example)], folder, **more).strip()
