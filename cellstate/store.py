@@ -179,8 +179,9 @@ class SchedulerStore(Protocol):
         A TOKEN_LOST answer is not recorded. The scheduler's counters rise: of the (job, transaction)
         pairs, transactions_failed counts those with a claim that conflicted (Reason.conflict),
         transactions_succeeded the others that had a slot accepted; `claims` all slots asked for,
-        `claims_refused` the slots not accepted for a conflict, GROUP or GANG, `placements` those accepted. A job with nothing left to place
-        is no longer claimed afterwards; any other stays claimed until settle().
+        `claims_refused` the slots not accepted for a conflict, GROUP or GANG, `placements` those accepted.
+        A job with nothing left to place is no longer claimed afterwards; any other stays claimed until
+        settle().
         """
         ...
 

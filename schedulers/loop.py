@@ -269,8 +269,10 @@ class Loop:
 
     def _idle(self, scheduler: Scheduler) -> None:
         """Wait for news, the next retry, or a poll interval."""
-        patience = min(self._config.poll_seconds, max(self._next_retry - self._now(), 0.0))
-        self._next_retry = float("inf")
+        left = self._next_retry - self._now()
+        if left <= 0:
+            self._next_retry = float("inf")  # it was due, and was not to be had; woken early, it still counts
+        patience = min(self._config.poll_seconds, max(left, 0.0))
         until = time.monotonic() + patience
         while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
             if self._wakeup.wait(min(left, _LONGEST_DEAF_SECONDS)):

@@ -95,7 +95,10 @@ def _cancel_retries(job: Job, *, now: float) -> None:
 
 
 def _stop_placements(cell: Cell, job: Job) -> None:
-    """Ask that what the job has placed end; their workers' reports free the machines."""
+    """Ask that what the job has placed end; their workers' reports free the machines.
+
+    Only workers are told, by the version: nothing that schedulers read has changed, so the feed is silent.
+    """
     touched: set[int] = set()
     for first_index, placement in job.placements.items():
         if placement.stop is not Stop.CANCEL:
@@ -103,5 +106,3 @@ def _stop_placements(cell: Cell, job: Job) -> None:
             touched.add(placement.machine_id)
     for machine_id in touched:
         cell.machines[machine_id].version += 1
-    if touched:
-        cell.feed.append(sorted(touched))

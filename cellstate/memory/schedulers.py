@@ -16,12 +16,16 @@ from omegacell.cellstate.model import ClaimedJob, Lease, SchedulerStatus, Settle
 
 def register(cell: Cell, name: str, kind: str, *, lease_seconds: float, now: float) -> Lease:
     """Make a process the current incarnation of a scheduler; what the earlier one had claimed is queued."""
+    first_attempts: list[tuple[float, float]] = []
     scheduler_id = cell.scheduler_of_name.get(name)
     if scheduler_id is None:
         scheduler_id = len(cell.schedulers) + 1
         cell.scheduler_of_name[name] = scheduler_id
     else:
-        _give_back(cell, cell.schedulers[scheduler_id], now=now)
+        earlier = cell.schedulers[scheduler_id]
+        _give_back(cell, earlier, now=now)
+        # Counted from registered_at on, by time: what was claimed in this very moment still counts.
+        first_attempts = [(at, wait) for at, wait in earlier.first_attempts if at >= now]
     scheduler = Scheduler(
         scheduler_id=scheduler_id,
         name=name,
@@ -30,6 +34,7 @@ def register(cell: Cell, name: str, kind: str, *, lease_seconds: float, now: flo
         lease_seconds=lease_seconds,
         expires_at=now + lease_seconds,
         registered_at=now,
+        first_attempts=first_attempts,
     )
     cell.schedulers[scheduler_id] = scheduler
     return Lease(
@@ -104,7 +109,7 @@ def claim_jobs(cell: Cell, scheduler: Scheduler, *, limit: int, now: float) -> t
         scheduler.claimed.add(job.job_id)
         if not job.first_attempt_at:
             job.first_attempt_at = now
-            scheduler.waits.append(now - job.submitted_at)
+            scheduler.first_attempts.append((now, now - job.submitted_at))
     return tuple(_claimed(job, now=now) for job in (*held, *taken))
 
 
@@ -158,7 +163,8 @@ def statuses(cell: Cell, *, now: float) -> tuple[SchedulerStatus, ...]:
 
 
 def _status(scheduler: Scheduler, *, now: float) -> SchedulerStatus:
-    p50, p99 = np.percentile(scheduler.waits, (50, 99)).tolist() if scheduler.waits else (0.0, 0.0)
+    waits = [wait for _, wait in scheduler.first_attempts]
+    p50, p99 = np.percentile(waits, (50, 99)).tolist() if waits else (0.0, 0.0)
     return SchedulerStatus(
         scheduler_id=scheduler.scheduler_id,
         name=scheduler.name,
@@ -174,7 +180,7 @@ def _status(scheduler: Scheduler, *, now: float) -> SchedulerStatus:
         placements=scheduler.placements,
         attempts=scheduler.attempts,
         busy_seconds=scheduler.busy_seconds,
-        jobs_claimed=len(scheduler.waits),
+        jobs_claimed=len(waits),
         wait_p50_seconds=p50,
         wait_p99_seconds=p99,
     )

@@ -115,7 +115,8 @@ class Scheduler:
     attempts: int = 0
     busy_seconds: float = 0.0
     claimed: set[int] = field(default_factory=set)
-    waits: list[float] = field(default_factory=list)
+    first_attempts: list[tuple[float, float]] = field(default_factory=list)
+    """When each job it was the first to attempt was claimed, and how long that job had waited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ import numpy as np
 import sqlalchemy as sa
 
 from omegacell.cellstate import tables
-from omegacell.cellstate.transactions import check_transaction
 from omegacell.cellstate.model import (
     Changes,
     ClaimedJob,
@@ -25,6 +24,7 @@ from omegacell.cellstate.model import (
 )
 from omegacell.cellstate.postgres.calls import Calls
 from omegacell.cellstate.specification import from_json
+from omegacell.cellstate.transactions import check_transaction
 
 BEHIND_ROWS = 20_000
 """A reader with more log rows than this to catch up on loads everything: reading all machines is cheaper."""

@@ -11,7 +11,6 @@ import numpy as np
 import sqlalchemy as sa
 
 from omegacell.cellstate import framing, tables
-from omegacell.cellstate.transactions import check_machines
 from omegacell.cellstate.model import (
     Ended,
     Holdings,
@@ -26,6 +25,7 @@ from omegacell.cellstate.model import (
 from omegacell.cellstate.postgres.calls import Calls
 from omegacell.cellstate.postgres.status import placement
 from omegacell.cellstate.specification import from_json
+from omegacell.cellstate.transactions import check_machines
 
 
 class WorkerCalls(Calls):

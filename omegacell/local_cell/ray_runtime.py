@@ -114,9 +114,12 @@ class RayRuntime:
 
 
 def _temp_folder(folder: Path) -> Path:
-    """Inside the cell's folder where its path is short enough for Ray's sockets, else beside other temporary ones."""
+    """A folder for Ray's files with a path that is short enough: the cell's own if it can be."""
     inside = folder / "ray"
-    if len(str(inside)) > _LONGEST_TEMP:
-        return Path(tempfile.mkdtemp(prefix="omegacell-ray-"))
-    inside.mkdir(exist_ok=True)
-    return inside
+    if len(str(inside)) <= _LONGEST_TEMP:
+        inside.mkdir(exist_ok=True)
+        return inside
+    short = Path(tempfile.gettempdir()) / "omega-ray-12345678"
+    return Path(
+        tempfile.mkdtemp(prefix="omega-ray-", dir=None if len(str(short)) <= _LONGEST_TEMP else "/tmp")
+    )

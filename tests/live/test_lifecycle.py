@@ -31,6 +31,9 @@ with omega.local(machines=2, machine=omega.Resources(cpu=2), runtime=sys.argv[1]
     time.sleep(1000)
 """
 
+# A scheduler whose database is gone tries for so long to give its jobs back before it ends.
+_QUICK = {"OMEGA_DSN": "", "OMEGA_RETRY_SECONDS": "2"}
+
 
 class Marked:
     """A program whose processes are known by a word in their environment, and whose files by their folder."""
@@ -38,7 +41,7 @@ class Marked:
     def __init__(self, *words: str) -> None:
         self._word = uuid.uuid4().hex
         self.folder = open_folder()
-        env = {**os.environ, "OMEGA_TEST_MARK": self._word, "TMPDIR": str(self.folder), "OMEGA_DSN": ""}
+        env = {**os.environ, "OMEGA_TEST_MARK": self._word, "TMPDIR": str(self.folder), **_QUICK}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *words],
             stdout=subprocess.PIPE,
@@ -140,6 +143,18 @@ def test_a_killed_scheduler_and_worker_are_started_again(omega: Command) -> None
     assert waited.told["jobs"][0]["succeeded"] == 8
     after = {(one["name"], one["token"]) for one in omega("schedulers", "--json").told["schedulers"]}
     assert {name for name, _ in before ^ after} == {"batch-0"}
+    assert omega("fsck").code == 0
+
+
+def test_a_killed_database_is_started_again_and_the_job_ends(omega: Command) -> None:
+    job_id = omega(
+        "submit", "-", stdin='{"command": ["sleep", "1"], "count": 12, "name": "through"}'
+    ).out.strip()
+    eventually(lambda: omega("job", "--json", job_id).told["succeeded"] > 0, what="no task ended")
+    pid_file = Path(omega.env["OMEGA_DATA_DIR"]) / "postgres" / "postmaster.pid"
+    os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
+    waited = omega("wait", "--timeout", "60", "--json", job_id)
+    assert waited.told["jobs"][0]["succeeded"] == 12
     assert omega("fsck").code == 0
 
 

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from omegacell import migrations
 from omegacell.cellstate import tables
@@ -22,7 +23,8 @@ def relations(dsn: str, schema: str) -> set[str]:
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(
             "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s "
-            "UNION ALL SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %s",
+            "UNION ALL "
+            "SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %s",
             (schema, schema),
         )
         return {name for (name,) in rows}
@@ -42,6 +44,7 @@ def test_the_migrated_schema_equals_the_tables(database: str) -> None:
         creator=lambda: psycopg.connect(database, options="-csearch_path=omega"),
         poolclass=sa.pool.NullPool,
     )
+    assert isinstance(engine.dialect, PGDialect)
     engine.dialect.ischema_names["xid8"] = tables.Xid8
     with engine.connect() as connection:
         context = MigrationContext.configure(
@@ -95,7 +98,7 @@ def test_an_empty_database_is_refused_in_one_sentence(server: EmbeddedPostgres) 
 
 
 def test_an_unreachable_server_is_named_without_its_password() -> None:
-    with pytest.raises(StoreUnavailable, match="127.0.0.1:1/cell cannot be reached") as caught:
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1/cell cannot be reached") as caught:
         PostgresStore("postgresql://someone:secret@127.0.0.1:1/cell")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)

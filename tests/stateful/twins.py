@@ -214,9 +214,30 @@ class TwinStores(RuleBasedStateMachine):
             held = self.held_by(self.scheduler(pick))
             self.settle(pick, [job_id - 1 for job_id in held], 0.0, False, True)
 
-    @rule(pick=who, rows=claim_rows, spec=specifications)
-    def schedule_more(self, pick: int, rows: list[tuple[int, int, int, int]], spec: dict[str, Any]) -> None:
-        self.schedule(pick, rows, False, spec)
+    @rule(
+        rows=claim_rows,
+        spec=specifications,
+        reports=st.lists(picks, min_size=1, max_size=4),
+        state=st.sampled_from(AttemptState),
+        passed=st.sampled_from((0.25, 1.0, 3.0)),
+    )
+    def go_on(
+        self,
+        *,
+        rows: list[tuple[int, int, int, int]],
+        spec: dict[str, Any],
+        reports: list[int],
+        state: AttemptState,
+        passed: float,
+    ) -> None:
+        """A while in which all goes well: without it few histories get as far as a second attempt."""
+        if self.schedulers[-1].leases["one"].token not in {one.token for one in self.one.schedulers()}:
+            self.register_scheduler(0)
+        if self.workers[-1].leases["one"].token not in {one.token for one in self.one.workers()}:
+            self.register_worker(0, 0, proven_dead=True, brings=True)
+        self.schedule(0, rows, True, spec)
+        self.work(0, reports, state)
+        self.advance(passed, True)
 
     def held_by(self, scheduler: Holder) -> list[int]:
         """Jobs that the scheduler has claimed."""
