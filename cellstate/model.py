@@ -171,6 +171,8 @@ class JobSpec:
     `timeout_seconds`, `deadline_seconds` and `expected_duration_seconds` are 0 where not given. `policy`
     and `key` are "" where not given. `service` tasks run again whenever they end. `payload` is the
     pickled callable of a function job (empty for commands). `gang_min` is 0 for "all tasks".
+    `surroundings` are variables of the place it was submitted from (PWD, PATH ...): defaults for what env and
+    cwd do not say, and no part of what a key stands for.
     """
 
     name: str
@@ -181,6 +183,7 @@ class JobSpec:
     payload: bytes = b""
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = ""
+    surroundings: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     namespace: str = "default"
     key: str = ""
@@ -203,6 +206,14 @@ class JobSpec:
     timeout_seconds: float = 0.0
     deadline_seconds: float = 0.0
     expected_duration_seconds: float = 0.0
+
+    def task_env(self) -> dict[str, str]:
+        """The environment its tasks get beside their own OMEGA_ variables."""
+        return {name: value for name, value in self.surroundings.items() if name != "PWD"} | dict(self.env)
+
+    def task_cwd(self) -> str:
+        """The directory its tasks start in, "" for the worker's own."""
+        return self.cwd or self.surroundings.get("PWD", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from omegacell.cellstate.model import (
 )
 
 _ENUMS = ("kind", "detection", "commit", "on_lost")
-_CONTAINERS = ("command", "env", "labels", "constraints", "anti_affinity")
+_CONTAINERS = ("command", "env", "surroundings", "labels", "constraints", "anti_affinity")
 _PLAIN = tuple(
     field.name for field in fields(JobSpec) if field.name not in {"amounts", "payload", *_ENUMS, *_CONTAINERS}
 )
@@ -39,6 +39,7 @@ def to_json(spec: JobSpec) -> dict[str, Any]:
     written |= {dimension: getattr(spec.amounts, dimension) for dimension in DIMENSIONS}
     written["command"] = list(spec.command)
     written["env"] = dict(spec.env)
+    written["surroundings"] = dict(spec.surroundings)
     written["labels"] = dict(spec.labels)
     written["constraints"] = [
         {"attribute": one.attribute, "operator": one.operator.value, "values": list(one.values)}
@@ -69,6 +70,7 @@ def from_json(written: Mapping[str, Any], payload: bytes) -> JobSpec:
         command=tuple(written["command"]),
         payload=payload,
         env=dict(written["env"]),
+        surroundings=dict(written["surroundings"]),
         labels=dict(written["labels"]),
         constraints=tuple(
             Constraint(
@@ -83,5 +85,9 @@ def from_json(written: Mapping[str, Any], payload: bytes) -> JobSpec:
 
 
 def differing_fields(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the fields in which two JSON forms differ, sorted; what KeyConflict reports."""
-    return tuple(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
+    """Names of the fields in which two JSON forms differ, sorted; what KeyConflict reports.
+
+    Where a job was submitted from is no part of it: the same key from another directory is the same job.
+    """
+    names = (one.keys() | other.keys()) - {"surroundings"}
+    return tuple(sorted(name for name in names if one.get(name) != other.get(name)))

@@ -47,9 +47,7 @@ def database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"omega_test_{next(_numbers)}"
     with psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         )
     yield make_conninfo(server.dsn, dbname=name)
     with psycopg.connect(server.dsn, autocommit=True) as connection:

@@ -14,14 +14,16 @@ _INHERITED = ("PATH", "VIRTUAL_ENV")
 
 
 def with_surroundings(spec: JobSpec) -> JobSpec:
-    """The specification with this process's surroundings where it does not name its own.
+    """The specification with this process's surroundings, for what it does not name itself.
 
     Callables also get OMEGA_SYS_PATH, the user's own part of sys.path, for imports inside the function.
     """
-    env = {name: os.environ[name] for name in _INHERITED if os.environ.get(name)}
+    found = {name: os.environ[name] for name in _INHERITED if os.environ.get(name)}
+    if directory := _directory():
+        found["PWD"] = directory
     if spec.kind is TaskKind.FUNCTION:
-        env["OMEGA_SYS_PATH"] = os.pathsep.join(user_paths())
-    return replace(spec, env={**env, **spec.env}, cwd=spec.cwd or _directory())
+        found["OMEGA_SYS_PATH"] = os.pathsep.join(user_paths())
+    return replace(spec, surroundings=found)
 
 
 def _directory() -> str:

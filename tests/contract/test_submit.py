@@ -150,3 +150,12 @@ def test_definitions_say_how_to_run_and_leave_unknown_jobs_out(scene: Scene) -> 
     )
     assert (first.amounts.cpu_milli, first.has_inputs, first.service) == (250, False, False)
     assert (second.job_id, second.task_count, second.has_inputs, second.service) == (other, 2, True, True)
+
+
+def test_a_key_used_again_from_another_place_is_the_same_job(scene: Scene) -> None:
+    here = submission(key="nightly", surroundings={"PWD": "/here", "PATH": "/bin"})
+    there = submission(key="nightly", surroundings={"PWD": "/there"})
+    first, second = (scene.store.submit([one])[0] for one in (here, there))
+    assert (second.job_id, second.created) == (first.job_id, False)
+    (definition,) = scene.store.definitions([first.job_id])
+    assert (definition.cwd, definition.env) == ("/here", {"PATH": "/bin"})
