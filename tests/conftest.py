@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from omegacell.cellstate.clock import ManualClock
 from omegacell.embedded_postgres import EmbeddedPostgres
+from omegacell.migrations import upgrade
 
 _TEMPLATE = "omega_template"
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -35,8 +36,6 @@ def template(server: EmbeddedPostgres) -> str:
     """Name of a database with an empty cell, to be cloned."""
     with psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
-    from omegacell.migrations import upgrade
-
     upgrade(make_conninfo(server.dsn, dbname=_TEMPLATE))
     return _TEMPLATE
 

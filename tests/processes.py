@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 
@@ -15,12 +17,14 @@ class Running:
     """One process of ours that says `ready` on its standard output."""
 
     def __init__(self, module: str, *words: str) -> None:
+        self._folder = TemporaryDirectory()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *words, "--stop-with-stdin"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "TMPDIR": self._folder.name},  # what it leaves there goes with it
         )
 
     @property
@@ -52,6 +56,7 @@ class Running:
                 self.kill()
         elif self._process.stdin is not None and not self._process.stdin.closed:
             self._process.communicate(timeout=10)
+        self._folder.cleanup()
 
 
 @contextmanager

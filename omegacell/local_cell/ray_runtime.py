@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -47,6 +48,8 @@ class RayRuntime:
         if self._plan.ray_address:
             ray.init(address=self._plan.ray_address, namespace="omegacell", log_to_driver=False)
         else:
+            # Ray asks every process for a token; left to itself it would write one into the user's home.
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             self._temp = _temp_folder(self._folder)
             ray.init(
                 address="local",  # a bare init may attach to a stale cluster

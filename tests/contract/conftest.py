@@ -8,8 +8,9 @@ import pytest
 
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.memory import MemoryStore
+from omegacell.cellstate.postgres import PostgresStore
 from omegacell.cellstate.store import Store
-from tests.contract.scene import Scene
+from tests.contract.scene import Scene, SchedulerHand, WorkerHand
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -19,8 +20,6 @@ def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Store]
     if request.param == "memory":
         store = MemoryStore(clock)
     else:
-        from omegacell.cellstate.postgres import PostgresStore
-
         store = PostgresStore(request.getfixturevalue("database"), clock=clock)
     yield store
     try:
@@ -33,3 +32,17 @@ def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Store]
 def scene(store: Store, clock: ManualClock) -> Scene:
     """Short words for what the tests do with the store."""
     return Scene(store, clock)
+
+
+@pytest.fixture
+def worker(scene: Scene) -> WorkerHand:
+    """A worker with one machine, of 4 cores, which is machine 1."""
+    worker = scene.worker()
+    worker.machine()
+    return worker
+
+
+@pytest.fixture
+def scheduler(scene: Scene) -> SchedulerHand:
+    """A scheduler of kind batch."""
+    return scene.scheduler()

@@ -24,6 +24,7 @@ from omegacell.cellstate.model import (
     Outcome,
     Placement,
     RegisteredMachine,
+    RetryRange,
     Settlement,
     Started,
     Submission,
@@ -36,6 +37,7 @@ from omegacell.cellstate.store import Store
 
 LEASE_SECONDS = 10.0
 GIB = 2**30
+FAILURES = (AttemptState.FAILED, AttemptState.START_FAILED, AttemptState.TIMED_OUT)
 
 
 def submission(
@@ -123,6 +125,11 @@ class Scene:
     def outcomes(self, job_id: int) -> tuple[Outcome, ...]:
         """All outcomes of a job."""
         return self.store.outcomes(job_id)
+
+    def retry(self, job_id: int) -> RetryRange:
+        """The job's one task that waits to run again."""
+        (found,) = self.store.retries(job_id)
+        return found
 
     def explanation(self, job_id: int) -> Any:
         """A job's explanation, parsed."""

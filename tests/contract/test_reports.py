@@ -9,30 +9,8 @@ import pytest
 
 from omegacell.cellstate.backoff import delay_seconds
 from omegacell.cellstate.errors import TokenLost
-from omegacell.cellstate.model import AttemptState, JobState, OnLost, Placement, RetryRange
-from tests.contract.scene import Scene, SchedulerHand, WorkerHand
-
-FAILURES = (AttemptState.FAILED, AttemptState.START_FAILED, AttemptState.TIMED_OUT)
-
-
-@pytest.fixture
-def worker(scene: Scene) -> WorkerHand:
-    """A worker with one machine of 4 cores."""
-    worker = scene.worker()
-    worker.machine()
-    return worker
-
-
-@pytest.fixture
-def scheduler(scene: Scene) -> SchedulerHand:
-    """A scheduler of kind batch."""
-    return scene.scheduler()
-
-
-def retry(scene: Scene, job_id: int) -> RetryRange:
-    """The job's one waiting task."""
-    (found,) = scene.store.retries(job_id)
-    return found
+from omegacell.cellstate.model import AttemptState, JobState, OnLost
+from tests.contract.scene import FAILURES, Scene, SchedulerHand, WorkerHand
 
 
 def test_a_job_succeeds_with_its_last_task(
@@ -186,7 +164,7 @@ def test_a_failed_attempt_runs_again_after_back_off(
     for attempt in (1, 2):
         scheduler.place(job_id, 1)
         worker.end_job(job_id, state)
-        waiting = retry(scene, job_id)
+        waiting = scene.retry(job_id)
         delay = delay_seconds(
             backoff_seconds=2.0, backoff_max_seconds=60.0, failures=attempt, job_id=job_id, task_index=0
         )
@@ -256,7 +234,7 @@ def test_a_preempted_or_lost_attempt_runs_again_at_once_and_uses_no_retry(
     for lost in (1, 2):
         scheduler.place(job_id, 1)
         worker.end_job(job_id, state)
-        waiting = retry(scene, job_id)
+        waiting = scene.retry(job_id)
         assert (waiting.attempt, waiting.failures, waiting.lost) == (lost + 1, 0, lost)
         assert waiting.not_before == scene.clock.now()
     (placement,) = scheduler.place(job_id, 1)
@@ -274,7 +252,7 @@ def test_losses_and_failures_are_counted_apart(
         scheduler.place(job_id, 1)
         worker.end_job(job_id, state)
         scene.clock.advance(1.0)
-    waiting = retry(scene, job_id)
+    waiting = scene.retry(job_id)
     assert (waiting.attempt, waiting.failures, waiting.lost) == (3, 1, 1)
 
 
@@ -284,7 +262,7 @@ def test_on_lost_fail_ends_a_lost_task_but_not_a_preempted_one(
     job_id = scene.submit(on_lost=OnLost.FAIL)
     scheduler.place(job_id, 1)
     worker.end_job(job_id, AttemptState.PREEMPTED)
-    assert retry(scene, job_id).lost == 1
+    assert scene.retry(job_id).lost == 1
     scheduler.place(job_id, 1)
     worker.end_job(job_id, AttemptState.LOST)
     assert (scene.job(job_id).state, scene.job(job_id).failed) == (JobState.FAILED, 1)
@@ -314,65 +292,3 @@ def test_a_report_makes_a_waiting_job_due_again(
     assert scheduler.claim_ids() == []
     worker.end(placement)
     assert scheduler.claim_ids() == [job_id]
-
-
-class TestService:
-    """A service's tasks run again whenever they end."""
-
-    def end(
-        self,
-        scene: Scene,
-        worker: WorkerHand,
-        scheduler: SchedulerHand,
-        *,
-        ran_seconds: float,
-        **fields: object,
-    ) -> RetryRange:
-        """Place the service's one task, end it after `ran_seconds`, and give what waits."""
-        (placement,) = self.placed(scene, scheduler)
-        worker.end(placement, ran_seconds=ran_seconds, **fields)  # type: ignore[arg-type]  # passed on
-        waiting = retry(scene, 1)
-        scene.clock.advance(60.0)
-        worker.renew()
-        return waiting
-
-    def placed(self, scene: Scene, scheduler: SchedulerHand) -> tuple[Placement, ...]:
-        """The service's one task, placed."""
-        if not scene.store.jobs():
-            scene.submit(service=True, backoff_seconds=1.0, backoff_max_seconds=8.0, max_lost=1)
-        return scheduler.place(1, 1)
-
-    @pytest.mark.parametrize("state", [AttemptState.SUCCEEDED, *FAILURES])
-    def test_it_backs_off_more_each_time_whatever_its_retries(
-        self, scene: Scene, worker: WorkerHand, scheduler: SchedulerHand, state: AttemptState
-    ) -> None:
-        for failures in (1, 2, 3):
-            waiting = self.end(scene, worker, scheduler, ran_seconds=1.0, state=state)
-            assert (waiting.failures, waiting.attempt) == (failures, failures + 1)
-        status = scene.job(1)
-        assert (status.state, status.succeeded, status.failed) == (JobState.RUNNING, 0, 0)
-        assert not any(outcome.final for outcome in scene.outcomes(1))
-
-    def test_it_starts_counting_anew_after_a_long_run(
-        self, scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
-    ) -> None:
-        for ran_seconds, failures in ((1.0, 1), (1.0, 2), (8.0, 3), (8.25, 1)):
-            waiting = self.end(scene, worker, scheduler, ran_seconds=ran_seconds)
-            assert waiting.failures == failures
-
-    def test_one_that_never_started_has_not_run_for_long(
-        self, scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
-    ) -> None:
-        for failures in (1, 2):
-            waiting = self.end(
-                scene, worker, scheduler, ran_seconds=0.0, state=AttemptState.START_FAILED, started_at=0.0
-            )
-            assert waiting.failures == failures
-
-    def test_it_ends_by_cancellation(
-        self, scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
-    ) -> None:
-        self.placed(scene, scheduler)
-        scene.store.cancel(1)
-        worker.end_job(1, AttemptState.CANCELLED)
-        assert scene.job(1).state is JobState.CANCELLED

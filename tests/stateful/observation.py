@@ -97,3 +97,16 @@ def of_job(store: Store, job_id: int) -> dict[str, Any]:
         "outcomes": plain(store.outcomes(job_id)),
         "explanation": json.loads(store.explanation(job_id)),
     }
+
+
+def difference(one: Any, other: Any, path: str = "") -> str:
+    """Where two plain values differ first, and how."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            if one[key] != other[key]:
+                return difference(one[key], other[key], f"{path}/{key}")
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        for index, (mine, theirs) in enumerate(zip(one, other, strict=True)):
+            if mine != theirs:
+                return difference(mine, theirs, f"{path}/{index}")
+    return f"at {path or '/'}: the first store says {one!r}, the second {other!r}"

@@ -21,7 +21,8 @@ from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.memory import MemoryStore
 from omegacell.cellstate.postgres import PostgresStore
 from tests.stateful.reset import empty
-from tests.stateful.twins import LEASE_SECONDS, TwinStores
+from tests.stateful.strategies import LEASE_SECONDS
+from tests.stateful.twins import TwinStores
 
 STEPS = 30
 
