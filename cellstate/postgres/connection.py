@@ -140,22 +140,21 @@ class Connections:
             self._raise(error)
 
     def read(self, statement: sa.Executable) -> list[Any]:
-        """Rows of a SQLAlchemy Core statement on tables.py."""
-
-        def act(connection: psycopg.Connection[Any]) -> list[Any]:
-            compiled = statement.compile(  # type: ignore[attr-defined]  # Executable hides ClauseElement
-                dialect=self._engine.dialect,
-                schema_translate_map={None: self._schema},
-                render_schema_translate=True,
-                compile_kwargs={"render_postcompile": True},
-            )
-            with connection.cursor(row_factory=namedtuple_row) as cursor:
-                return cursor.execute(str(compiled), compiled.params).fetchall()
-
-        return self.run(act)
+        """Rows of a SQLAlchemy Core statement on tables.py; SQLAlchemy keeps its compiled form."""
+        return self._again(lambda pooled: list(pooled.execute(statement)))
 
     def run(self, act: Callable[[psycopg.Connection[Any]], T]) -> T:
         """What `act` returns on a pooled connection, sent again while the trouble is transient."""
+        return self._again(lambda pooled: act(_driver_connection(pooled)))
+
+    def once(self, act: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """What `act` returns on a pooled connection; the first trouble counts."""
+        try:
+            return self._once(lambda pooled: act(_driver_connection(pooled)))
+        except psycopg.Error as error:
+            self._raise(error)
+
+    def _again(self, act: Callable[[sa.Connection], T]) -> T:
         deadline = time.monotonic() + self._settings.retry_seconds
         pause = 0.02
         while True:
@@ -169,33 +168,30 @@ class Connections:
             self._closed.wait(pause)
             pause = min(pause * 2, 1.0)
 
-    def once(self, act: Callable[[psycopg.Connection[Any]], T]) -> T:
-        """What `act` returns on a pooled connection; the first trouble counts."""
+    def _once(self, act: Callable[[sa.Connection], T]) -> T:
         try:
-            return self._once(act)
-        except psycopg.Error as error:
-            self._raise(error)
-
-    def _once(self, act: Callable[[psycopg.Connection[Any]], T]) -> T:
-        try:
-            pooled = self._engine.raw_connection()
+            with self._engine.connect() as pooled:
+                return self._on(pooled, act)
         except sa.exc.TimeoutError as error:
             raise StoreUnavailable(
                 f"database {self._where}: all pooled connections are in use; share the store among fewer threads"
             ) from error
-        connection = pooled.driver_connection
-        assert connection is not None  # raw_connection() gives a live one
+        except sa.exc.DBAPIError as error:
+            if isinstance(error.orig, psycopg.Error):
+                raise error.orig from error
+            raise
+
+    def _on(self, pooled: sa.Connection, act: Callable[[sa.Connection], T]) -> T:
+        connection = _driver_connection(pooled)
         try:
             if self._clock is not None:
                 now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
                 connection.execute("SELECT set_config('omega.now', %s, false)", (now,))
-            return act(connection)
+            return act(pooled)
         except psycopg.Error:
             if connection.closed or connection.broken:
                 pooled.invalidate()
             raise
-        finally:
-            pooled.close()
 
     def _raise(self, error: psycopg.Error) -> NoReturn:
         """The error of our tree that a database error stands for."""

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import sqlalchemy as sa
 
-from omegacell.cellstate import tables
 from omegacell.cellstate.model import (
     Changes,
     ClaimedJob,
@@ -62,14 +60,14 @@ class SchedulerCalls(Calls):
 
     def sync(self, watermark: Watermark | None) -> Changes:
         """What changed since `watermark`, and the next one."""
-        generation = self._generation()
         row = None
-        if watermark is not None and watermark.generation == generation:
+        if watermark is not None:
             (row,) = self._connections.call("sync_machines", watermark.snapshot)
-        full = row is None or row.log_rows > BEHIND_ROWS
-        if full:
+            if row.generation != watermark.generation or row.log_rows > BEHIND_ROWS:
+                row = None
+        full = row is None
+        if row is None:
             (row,) = self._connections.call("load_machines")
-        assert row is not None  # loaded where it was not synced
         return Changes(
             full=full,
             rows=machine_rows(row),
@@ -79,12 +77,9 @@ class SchedulerCalls(Calls):
                     row.fact_machine, row.fact_name, row.fact_attributes, strict=True
                 )
             ),
-            watermark=Watermark(generation=generation, snapshot=row.snapshot),
+            watermark=Watermark(generation=row.generation, snapshot=row.snapshot),
             log_rows=row.log_rows,
         )
-
-    def _generation(self) -> int:
-        return int(self._connections.read(sa.select(tables.cell.c.generation))[0][0])
 
     def commit(self, transaction: Transaction) -> Verdict:
         """Judge and apply the claims in one round trip."""

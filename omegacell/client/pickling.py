@@ -12,6 +12,7 @@ import sysconfig
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -53,12 +54,16 @@ def _is_users_own(module: object) -> bool:
     if module.__name__ == "omegacell" or module.__name__.startswith("omegacell."):
         return False
     file = getattr(module, "__file__", None)
-    if not isinstance(file, str):
-        return False
+    return isinstance(file, str) and not _is_installed(file)
+
+
+@cache
+def _is_installed(file: str) -> bool:
+    """Whether a module's file is the standard library's or a package's. Asked of every module at every call."""
     path = Path(file)
     if {"site-packages", "dist-packages"} & set(path.parts):
-        return False
-    return not any(path.is_relative_to(folder) for folder in _STANDARD_LIBRARY)
+        return True
+    return any(path.is_relative_to(folder) for folder in _STANDARD_LIBRARY)
 
 
 _STANDARD_LIBRARY = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
