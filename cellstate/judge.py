@@ -48,7 +48,8 @@ class MachineFound:
 class JobFound:
     """A job that the caller has claimed, as the transaction finds it.
 
-    `pending` counts the tasks that may be placed now: unnumbered ones and retries that are due.
+    `placed` counts the tasks that hold a placement or have ended for good: what a gang's minimum asks for.
+    `pending` counts those that may be placed now: unnumbered ones and retries that are due.
     """
 
     amounts: tuple[int, ...]

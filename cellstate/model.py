@@ -298,7 +298,7 @@ class WorkerStatus:
 class SchedulerStatus:
     """A scheduler and what it did since it registered, in OMEGA.md's terms.
 
-    `transactions_failed` counts commits in which at least one claim conflicted; `busy_seconds` is the
+    `transactions_failed` counts (job, transaction) pairs in which at least one claim conflicted; `busy_seconds` is the
     time spent thinking as the scheduler reported it; waits are those of jobs whose first attempt was its.
     """
 
@@ -400,7 +400,8 @@ class Changes:
 class ClaimedJob:
     """A job a scheduler holds and may place: what a policy needs of it, and nothing of what runs.
 
-    `pending` is the number of tasks that may be placed now (unnumbered plus retries that are due);
+    `pending` is the number of tasks that may be placed now (unnumbered plus retries that are due), `ended`
+    of those that have ended for good;
     `placed_on` maps machine id to its placements of this job (only filled for jobs with anti-affinity or
     spread, and for services). `attempts` counts earlier scheduling attempts, `fruitless` those in a row
     that placed nothing.
@@ -423,6 +424,7 @@ class ClaimedJob:
     task_count: int
     pending: int
     placed: int
+    ended: int
     attempts: int
     fruitless: int
     submitted_at: float

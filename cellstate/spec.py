@@ -123,6 +123,8 @@ class _Placed(Edge):
         parse_anti_affinity(self.anti_affinity)
         if self.spread:
             check_attribute(self.spread, "spread")
+        for name in sorted(type(self).model_fields.keys() - {"command", "each", "function", "resources"}):
+            _check_text(name, getattr(self, name))
         return self
 
     def _shared(self) -> dict[str, Any]:
@@ -220,7 +222,9 @@ class Job(_Placed):
             return spec, ()
         if self.function is not None:
             return spec, tuple(dump(((item,), {})) for item in items)
-        return spec, tuple(item_text(item).encode() for item in items)
+        texts = [item_text(item) for item in items]
+        _check_text("each", texts)
+        return spec, tuple(text.encode() for text in texts)
 
 
 class Service(_Placed):
@@ -266,6 +270,26 @@ def item_text(item: object) -> str:
         ) from None
 
 
+def _check_text(name: str, value: object) -> None:
+    """SpecInvalid for text, anywhere in `value`, that neither JSON in PostgreSQL nor an environment can hold."""
+    if isinstance(value, str | Path):
+        if not storable(str(value)):
+            raise SpecInvalid(
+                f"{name}={value!r} has a NUL or is no Unicode; expected text that UTF-8 can write, without NUL"
+            )
+    elif isinstance(value, Mapping):
+        for pair in value.items():
+            _check_text(name, pair)
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        for item in value:
+            _check_text(name, item)
+
+
+def storable(text: str) -> bool:
+    """Whether a specification may hold this text: no NUL, and no bytes of a file's name that are not UTF-8."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _check_command(kind: str, name: str, command: Sequence[str]) -> None:
     if not command or not command[0]:
         raise SpecInvalid(
@@ -276,6 +300,7 @@ def _check_command(kind: str, name: str, command: Sequence[str]) -> None:
             raise SpecInvalid(
                 f"command of {kind} {name!r} has the argument {argument!r}; remove the NUL from it"
             )
+    _check_text("command", command)
 
 
 def _name_of(command: Sequence[str] | None, function: Callable[..., Any] | None) -> str:

@@ -198,7 +198,8 @@ class SchedulerStore(Protocol):
     def reap(self) -> int:
         """Take from dead holders what they hold: expired workers' machines, expired schedulers' jobs.
 
-        Machines go down with a new epoch and their placements end as LOST; returns machines reaped.
+        Machines go down with a new epoch and their placements end as LOST; returns machines reaped. Folds
+        what reporters that died have left unfolded.
         Does nothing until the store itself has been up for one lease (an outage must not kill the cell).
         Safe to call from everywhere, as often as one likes.
         """
@@ -268,8 +269,8 @@ class WorkerStore(Protocol):
         SUCCEEDED final (a service's runs again with back-off); FAILED, START_FAILED, TIMED_OUT run again
         with failures + 1 while failures < retries (a service's always), after back-off, else final and
         failed; CANCELLED final; PREEMPTED runs again at once with lost + 1, or is final and failed once
-        lost = max_lost; LOST likewise, and final at once if on_lost=fail. Every next attempt has
-        attempt + 1. Back-off: backoff.delay_seconds.
+        lost = max_lost; LOST likewise, and final at once if on_lost=fail. A service's task is final
+        only by cancellation. Every next attempt has attempt + 1. Back-off: backoff.delay_seconds.
         """
         ...
 

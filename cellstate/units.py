@@ -14,6 +14,9 @@ from omegacell.cellstate.errors import SpecInvalid
 LARGEST = 2**63 - 1
 """PostgreSQL's bigint and NumPy's int64 hold no more."""
 
+LONGEST_SECONDS = 1e9
+"""Some 31 years: added to the present, it is still a date that PostgreSQL and every timer can hold."""
+
 _BYTES = {
     "B": 1,
     **{f"{letter}iB": 2 ** (10 * power) for power, letter in enumerate("KMGTP", start=1)},
@@ -76,12 +79,18 @@ def parse_seconds(value: object, name: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not (math.isfinite(value) and value >= 0):
             raise SpecInvalid(f"{name}={value!r} is no duration; {expected}, 0 or more")
-        return float(value)
+        return _not_too_long(float(value), value, name)
     text = value.strip() if isinstance(value, str) else ""
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(_DURATION_PART.split(text)[0::3]):
         raise SpecInvalid(f"{name}={value!r} is no duration; {expected}")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return _not_too_long(sum(float(number) * _SECONDS[unit] for number, unit in parts), value, name)
+
+
+def _not_too_long(seconds: float, value: object, name: str) -> float:
+    if seconds > LONGEST_SECONDS:
+        raise SpecInvalid(f"{name}={value!r} is too long; expected at most {LONGEST_SECONDS:.0f} seconds")
+    return seconds
 
 
 def _within(amount: int, value: object, name: str, unit: str) -> int:

@@ -141,13 +141,13 @@ def gang_too_small(job: ClaimedJob, planned: int) -> bool:
     """
     if job.commit is not CommitMode.GANG or planned >= job.pending:
         return False
-    return job.placed + planned < (job.gang_min or job.task_count)
+    return job.placed + job.ended + planned < (job.gang_min or job.task_count)
 
 
 def least_useful(job: ClaimedJob) -> int:
     """The smallest slice of a job that is worth planning: a gang's missing members, else one task."""
     if job.commit is CommitMode.GANG:
-        return max((job.gang_min or job.task_count) - job.placed, 1)
+        return max((job.gang_min or job.task_count) - job.placed - job.ended, 1)
     return 1
 
 

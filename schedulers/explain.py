@@ -36,7 +36,7 @@ def build(scheduler: str, finished: Finished, position: int, snapshot: Snapshot,
         "planned": planned.planned,
         "placed": tally.accepted,
         "gang": (job.gang_min or job.task_count) - job.placed if planned.withheld else 0,
-        "error": planned.error,
+        "error": _storable(planned.error),
         "room": _room(planned),
         "conflicts": tally.conflicts,
         "lost": _lost_claims(finished, position, snapshot),
@@ -45,6 +45,11 @@ def build(scheduler: str, finished: Finished, position: int, snapshot: Snapshot,
     }
     kept = {name: value for name, value in told.items() if value or name in ("pending", "placed", "planned")}
     return json.dumps(kept, separators=(",", ":"))
+
+
+def _storable(text: str) -> str:
+    """Text that the store can keep, from users' policies: no NUL, no lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
 
 
 def _amounts(job: ClaimedJob) -> dict[str, int]:

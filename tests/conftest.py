@@ -53,6 +53,17 @@ def database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@pytest.fixture(scope="session")
+def kept_database(server: EmbeddedPostgres, template: str) -> str:
+    """DSN of a database that many tests use one after another, each behind tests.reset.empty."""
+    name = "omega_kept"
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    return make_conninfo(server.dsn, dbname=name)
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     """A clock that the test owns. It starts at the full second that comes next.

@@ -22,7 +22,7 @@ import sys
 import time
 
 _LONGEST_WAIT_SECONDS = 1.0
-"""select counts a clock that stands still while the host sleeps; the deadline's clock does not."""
+"""poll counts a clock that stands still while the host sleeps; the deadline's clock does not."""
 
 _SWEEP_SECONDS = 5.0
 """How long tagged processes are hunted; a fork that ran ahead of one sweep is met by the next."""
@@ -72,8 +72,14 @@ class Guard:
 
 
 def take_lock(path: str) -> int:
-    """A descriptor that holds the lock, or -1 while another guard has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """A descriptor that holds the lock, or -1 while another guard has it or the file cannot be had.
+
+    A guard without its lock still kills; one that died for it would be started again and again.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError:
+        return -1
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -89,6 +95,8 @@ def main() -> None:
         signal.signal(ignored, signal.SIG_IGN)
     guard = Guard(tag)
     lock = take_lock(lock_path)
+    poll = select.poll()  # select() knows no descriptor above 1023, and a busy agent hands over such
+    poll.register(pipe, select.POLLIN)
     pending = b""
     killed = False
     while True:
@@ -99,7 +107,7 @@ def main() -> None:
                 guard.sweep()
         killed = remaining <= 0
         wait = _LONGEST_WAIT_SECONDS if killed else min(remaining, _LONGEST_WAIT_SECONDS)
-        if select.select([pipe], [], [], wait)[0]:
+        if poll.poll(wait * 1000):
             data = os.read(pipe, 65536)
             if not data:
                 break

@@ -115,6 +115,11 @@ class LeaseKeeper:
                 failing = True
                 wake_at = self._term.retry_at(boottime())
                 continue
+            except Exception as error:
+                # Whatever it is: a keeper that ends silently leaves an agent that never registers again.
+                log.exception("the lease cannot be renewed")
+                self._lost(str(error))
+                return
             term = self._term.renewed(sent_at=sent_at, answered_at=boottime())
             if term is None:
                 self._lost("the lease ended while its renewal was on the way")

@@ -49,6 +49,7 @@ class Session:
         self._ledger = Ledger()
         self._definitions = Definitions(store)
         self._over = threading.Event()
+        self._losing = threading.Lock()
         self._keeper = LeaseKeeper(
             registration.term,
             renew=lambda: store.renew_worker(self._worker_id, self._token),
@@ -89,10 +90,13 @@ class Session:
 
     def _lose(self, reason: str) -> None:
         """Kill everything at once. From any thread, any number of times."""
-        if not self._over.is_set():
+        # Once only: the runner goes on to the next registration, and a late word of this one must not reach it.
+        with self._losing:
+            if self._over.is_set():
+                return
             log.warning("the lease is lost, every task is killed: %s", reason)
-        self._over.set()
-        self._runner.kill_all()
+            self._over.set()
+            self._runner.kill_all()
         self._wake.set()
 
     def _pull_until_over(self) -> None:
@@ -148,7 +152,8 @@ class Session:
     def _end_after_loss(self) -> None:
         """What ended before the loss is told once more: a store that was only away still accepts it."""
         self._keeper.stop()
-        self._runner.kill_all()
+        with self._losing:
+            self._runner.kill_all()
         if not self._runner.idle(_KILLED_SECONDS):
             log.error("some killed tasks are still there after %g s", _KILLED_SECONDS)
         self._ledger.close()

@@ -25,6 +25,9 @@ WRITE = selectors.EVENT_WRITE
 _CHILD_POLL_SECONDS = 0.02
 """How often a child is looked at where the kernel has no pidfd, or no descriptor is left for one."""
 
+_LONGEST_WAIT_SECONDS = 3600.0
+"""epoll takes no more than 2^31 ms, and a task's timeout may be longer."""
+
 Callback = Callable[[], None]
 
 
@@ -144,7 +147,7 @@ class Watcher:
             heapq.heappop(self._timers)
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - time.monotonic())
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), _LONGEST_WAIT_SECONDS)
 
     def _run_due_timers(self) -> None:
         now = time.monotonic()

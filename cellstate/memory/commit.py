@@ -86,7 +86,7 @@ def _job_found(job: Job, *, now: float) -> JobFound:
         commit=job.spec.commit,
         gang_min=job.spec.gang_min,
         task_count=job.spec.task_count,
-        placed=len(job.placements),
+        placed=len(job.placements) + job.succeeded + job.failed + job.cancelled,
         pending=job.unnumbered + job.retries.due(now),
     )
 

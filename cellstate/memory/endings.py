@@ -35,7 +35,7 @@ def what_follows(
         return TaskState.CANCELLED
     if state in (AttemptState.PREEMPTED, AttemptState.LOST):
         unwanted = state is AttemptState.LOST and spec.on_lost is OnLost.FAIL
-        if unwanted or placement.lost >= spec.max_lost:
+        if not spec.service and (unwanted or placement.lost >= spec.max_lost):
             return TaskState.FAILED
         return _next_attempt(placement, failures=placement.failures, lost=placement.lost + 1, at=now)
     if not spec.service and placement.failures >= spec.retries:

@@ -134,6 +134,7 @@ def _claimed(job: Job, *, now: float) -> ClaimedJob:
         task_count=spec.task_count,
         pending=job.unnumbered + job.retries.due(now),
         placed=len(job.placements),
+        ended=job.succeeded + job.failed + job.cancelled,
         attempts=job.attempts,
         fruitless=job.fruitless,
         submitted_at=job.submitted_at,

@@ -44,7 +44,8 @@ _OURS: Mapping[str, type[OmegaError]] = {
     "OM004": SpecInvalid,
     "OM005": MachineInUse,
 }
-_TRANSIENT = ("40001", "40P01", "57P01", "57P02", "57P03", "53300")
+_TRANSIENT = ("40001", "40P01", "57P01", "57P02", "57P03", "53300", "25006")
+"""25006: a standby that is not yet, or no longer, the primary writes nothing."""
 _LINK = {
     "keepalives": "1",
     "keepalives_idle": "3",
@@ -82,6 +83,7 @@ class Connections:
         self._clock = clock
         self._settings = settings
         self._closed = threading.Event()
+        self._broken = 0
         self._engine = sa.create_engine(
             "postgresql+psycopg://",
             creator=self._connect,
@@ -102,6 +104,11 @@ class Connections:
         """Host, port and database, for messages."""
         return self._where
 
+    @property
+    def broken(self) -> int:
+        """How often the link to the server failed a call so far: state of the server may have been lost since."""
+        return self._broken
+
     def _connect(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(self._conninfo, autocommit=True)
         if not self._settings.poll_only:
@@ -118,15 +125,8 @@ class Connections:
 
     def call(self, function: str, *arguments: Any) -> list[Any]:
         """Rows of a stored function as named tuples, in a transaction of its own."""
-        query = self._query(function)
+        query = _query(self._schema, function)
         return self.run(lambda connection: _rows(connection, query, arguments))
-
-    @cache  # noqa: B019  # a few dozen functions, as long as the pool lives
-    def _query(self, function: str) -> str:
-        """SELECT * FROM schema.function(...), each placeholder cast to its argument's type."""
-        placeholders = ", ".join(f"%b::{kind}" for kind in functions.argument_types(function))
-        name = sql.Identifier(self._schema, function).as_string()
-        return f"SELECT * FROM {name.replace('%', '%%')}({placeholders})"
 
     def call_on(self, connection: Any, function: str, *arguments: Any) -> list[Any]:
         """The same on the caller's own psycopg or SQLAlchemy connection, inside its transaction."""
@@ -135,7 +135,7 @@ class Connections:
         arrays.register(cursor)
         try:
             with cursor:
-                return cursor.execute(self._query(function).encode(), arguments).fetchall()
+                return cursor.execute(_query(self._schema, function).encode(), arguments).fetchall()
         except psycopg.Error as error:
             self._raise(error)
 
@@ -163,6 +163,7 @@ class Connections:
             try:
                 return self._once(act)
             except psycopg.Error as error:
+                self._broken += _transient(error)
                 if not _transient(error) or time.monotonic() + pause > deadline:
                     self._raise(error)
             self._closed.wait(pause)
@@ -186,7 +187,9 @@ class Connections:
         try:
             if self._clock is not None:
                 now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat()
-                connection.execute("SELECT set_config('omega.now', %s, false)", (now,))
+                if pooled.info.get("omega.now") != now:
+                    connection.execute("SELECT set_config('omega.now', %s, false)", (now,))
+                    pooled.info["omega.now"] = now
             return act(pooled)
         except psycopg.Error:
             if connection.closed or connection.broken:
@@ -211,6 +214,14 @@ class Connections:
                 f"database {self._where} cannot be reached ({first}); check that it runs and that OMEGA_DSN is right"
             ) from error
         raise error
+
+
+@cache
+def _query(schema: str, function: str) -> str:
+    """SELECT * FROM schema.function(...), each placeholder cast to its argument's type."""
+    placeholders = ", ".join(f"%b::{kind}" for kind in functions.argument_types(function))
+    name = sql.Identifier(schema, function).as_string()
+    return f"SELECT * FROM {name.replace('%', '%%')}({placeholders})"
 
 
 def _rows(connection: psycopg.Connection[Any], query: str, arguments: tuple[Any, ...]) -> list[Any]:

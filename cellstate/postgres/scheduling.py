@@ -61,9 +61,12 @@ class SchedulerCalls(Calls):
     def sync(self, watermark: Watermark | None) -> Changes:
         """What changed since `watermark`, and the next one."""
         row = None
+        # A server that crashed may give the numbers of transactions it forgot (synchronous_commit = off) to others,
+        # which a watermark from before would pass over; nobody's connections outlive a crash.
+        broken = self._connections.broken
         if watermark is not None:
             (row,) = self._connections.call("sync_machines", watermark.snapshot)
-            if row.generation != watermark.generation or row.log_rows > BEHIND_ROWS:
+            if row.generation + broken != watermark.generation or row.log_rows > BEHIND_ROWS:
                 row = None
         full = row is None
         if row is None:
@@ -77,7 +80,7 @@ class SchedulerCalls(Calls):
                     row.fact_machine, row.fact_name, row.fact_attributes, strict=True
                 )
             ),
-            watermark=Watermark(generation=row.generation, snapshot=row.snapshot),
+            watermark=Watermark(generation=row.generation + broken, snapshot=row.snapshot),
             log_rows=row.log_rows,
         )
 
@@ -138,6 +141,8 @@ class SchedulerCalls(Calls):
                 self._connections.call("void_worker", row.worker_id)
             else:
                 self._connections.call("reap_scheduler", row.scheduler_id)
+        # What a reporter that died before its fold left behind, or a crash of the server undid.
+        self._connections.call("fold_jobs", None, False)
         return reaped
 
 
@@ -183,6 +188,7 @@ def _claimed(row: Any) -> ClaimedJob:
         task_count=row.task_count,
         pending=row.pending,
         placed=row.placed,
+        ended=row.ended,
         attempts=row.attempts,
         fruitless=row.fruitless,
         submitted_at=row.submitted_at,

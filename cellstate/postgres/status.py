@@ -76,7 +76,8 @@ class StatusCalls(Calls):
             .order_by(o.task_index, o.attempt)
         )
         if task_indexes:
-            statement = statement.where(o.task_index.in_(list(task_indexes)))
+            wanted = sa.literal(list(task_indexes), sa.ARRAY(sa.BigInteger))
+            statement = statement.where(o.task_index == sa.any_(wanted))
         if final_only:
             statement = statement.where(o.final)
         return tuple(

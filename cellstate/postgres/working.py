@@ -101,7 +101,7 @@ class WorkerCalls(Calls):
         has_inputs = sa.exists().where(tables.task_input.c.job_id == j.job_id)
         statement = (
             sa.select(j.job_id, j.specification, j.payload, has_inputs.label("has_inputs"))
-            .where(j.job_id.in_(list(job_ids)))
+            .where(j.job_id == sa.any_(sa.literal(list(job_ids), sa.ARRAY(sa.BigInteger))))
             .order_by(j.job_id)
         )
         return tuple(_definition(row) for row in self._connections.read(statement))
@@ -144,6 +144,7 @@ class WorkerCalls(Calls):
             [_storable(one.stderr_tail) for one in ended],
         )
         applied = {int(ordinal) for ordinal in rows[0][0]}
+        # All of them: of a report sent again, the first copy may have been applied and its fold not be made.
         self._fold(np.unique(np.array([one.job_id for one in ended], dtype=np.int64)))
         return tuple(ordinal in applied for ordinal in range(1, len(ended) + 1))
 

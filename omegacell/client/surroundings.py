@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from omegacell.cellstate.model import JobSpec, TaskKind
+from omegacell.cellstate.spec import storable
 
 _INHERITED = ("PATH", "VIRTUAL_ENV")
 
@@ -22,8 +23,8 @@ def with_surroundings(spec: JobSpec) -> JobSpec:
     if directory := _directory():
         found["PWD"] = directory
     if spec.kind is TaskKind.FUNCTION:
-        found["OMEGA_SYS_PATH"] = os.pathsep.join(user_paths())
-    return replace(spec, surroundings=found)
+        found["OMEGA_SYS_PATH"] = os.pathsep.join(filter(storable, user_paths()))
+    return replace(spec, surroundings={name: value for name, value in found.items() if storable(value)})
 
 
 def _directory() -> str:

@@ -11,6 +11,7 @@ from omegacell.cellstate.memory import MemoryStore
 from omegacell.cellstate.postgres import PostgresStore
 from omegacell.cellstate.store import Store
 from tests.contract.scene import Scene, SchedulerHand, WorkerHand
+from tests.reset import empty
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -20,7 +21,9 @@ def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Store]
     if request.param == "memory":
         store = MemoryStore(clock)
     else:
-        store = PostgresStore(request.getfixturevalue("database"), clock=clock)
+        dsn = request.getfixturevalue("kept_database")
+        empty(dsn)
+        store = PostgresStore(dsn, clock=clock)
     yield store
     try:
         assert store.check() == ()

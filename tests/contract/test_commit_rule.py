@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from omegacell.cellstate.model import CommitMode, Detection, Reason, Verdict
-from tests.contract.scene import GIB, Scene, SchedulerHand
+from omegacell.cellstate.model import AttemptState, CommitMode, Detection, Reason, Verdict
+from tests.contract.scene import GIB, Scene, SchedulerHand, WorkerHand
 
 NOBODY = (None, 0)
 
@@ -333,3 +333,18 @@ def test_what_a_gang_has_placed_counts_towards_its_minimum(
     job = claimed(scene, scheduler, tasks=9, commit=CommitMode.GANG, gang_min=3)
     scheduler.commit((job, machine, 3))
     assert answers(scheduler.commit((job, machine, 1))) == [(1, Reason.ACCEPTED, 0)]
+
+
+def test_a_gangs_straggler_runs_again_beside_those_that_have_ended(
+    scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
+) -> None:
+    machine = worker.machine()
+    job = claimed(scene, scheduler, tasks=3, commit=CommitMode.GANG, retries=1)
+    scheduler.commit((job, machine, 3))
+    first, *others = scene.store.placements(job)
+    worker.end(*others)
+    worker.end(first, state=AttemptState.FAILED)
+    scene.clock.advance(60)
+    (again,) = scheduler.claim()
+    assert (again.placed, again.ended, again.pending) == (0, 2, 1)
+    assert scheduler.commit((job, machine, 1)).accepted.tolist() == [1]

@@ -197,3 +197,9 @@ def test_reports_are_folded_when_they_are_answered(scene: Scene) -> None:
     assert scene.store.fold() == 0
     assert scene.store.fold([job_id]) == 1
     assert scene.job(job_id) == status
+
+
+def test_more_may_be_asked_for_than_a_statement_has_parameters(scene: Scene) -> None:
+    job_id = scene.submit()
+    assert [one.job_id for one in scene.store.definitions(range(job_id, job_id + 70_000))] == [job_id]
+    assert scene.store.outcomes(job_id, task_indexes=range(70_000)) == ()

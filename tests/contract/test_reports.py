@@ -292,3 +292,14 @@ def test_a_report_makes_a_waiting_job_due_again(
     assert scheduler.claim_ids() == []
     worker.end(placement)
     assert scheduler.claim_ids() == [job_id]
+
+
+def test_a_zombie_does_not_make_a_waiting_job_due(
+    scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
+) -> None:
+    job_id = scene.submit(tasks=2)
+    (placement,) = scheduler.place(job_id, 1)
+    scheduler.claim()
+    scheduler.settle(job_id, after=60.0)
+    assert worker.end(replace(placement, attempt=2)) == (False,)
+    assert scheduler.claim_ids() == []

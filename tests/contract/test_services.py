@@ -71,10 +71,12 @@ def test_it_ends_by_cancellation(
     assert scene.job(service).state is JobState.CANCELLED
 
 
-def test_a_service_lost_too_often_has_failed(
+def test_a_service_is_lost_as_often_as_it_may_be_and_runs_again(
     scene: Scene, worker: WorkerHand, scheduler: SchedulerHand, service: int
 ) -> None:
     run(scene, worker, scheduler, service, state=AttemptState.LOST)
     scheduler.place(service, 1)
     worker.end_job(service, AttemptState.PREEMPTED)
-    assert (scene.job(service).state, scene.job(service).failed) == (JobState.FAILED, 1)
+    (waiting,) = scene.store.retries(service)
+    assert (waiting.attempt, waiting.lost) == (3, 2)
+    assert scene.job(service).state is JobState.RUNNING

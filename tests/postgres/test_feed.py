@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -108,3 +110,30 @@ def test_a_registration_brings_its_facts(store: PostgresStore, machines: tuple[i
     store.register_machines(lease.holder_id, lease.token, [machine_spec("new", zone="z")])
     changes = store.sync(watermark)
     assert [(fact.name, dict(fact.attributes)) for fact in changes.facts] == [("new", {"zone": "z"})]
+
+
+def test_a_reader_whose_link_broke_loads_everything(
+    store: PostgresStore, database: str, machines: tuple[int, ...]
+) -> None:
+    # A crashed server gives the transaction ids that it forgot to others: a watermark from before passes over them.
+    watermark = store.sync(None).watermark
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE application_name = 'omegacell' AND datname = current_database()"
+        )
+    store.machines()
+    changes = store.sync(watermark)
+    assert changes.full
+    assert changes.rows.machine_id.tolist() == list(machines)
+    assert changed(store, changes.watermark)[:2] == ([], 0)
+
+
+def test_a_closed_store_leaves_nothing_in_memory(database: str) -> None:
+    store = PostgresStore(database)
+    store.jobs()
+    left = weakref.ref(store._connections)
+    store.close()
+    del store
+    gc.collect()
+    assert left() is None

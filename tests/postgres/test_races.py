@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.errors import KeyConflict
-from omegacell.cellstate.model import JobState, Reason, Verdict
+from omegacell.cellstate.model import AttemptState, JobState, Reason, Verdict
 from omegacell.cellstate.postgres import PostgresStore
 from tests.contract.scene import Scene, submission, transaction
 from tests.processes import eventually
@@ -206,3 +207,73 @@ def test_a_key_conflict_names_the_fields_and_stores_nothing(store: PostgresStore
         store.submit([submission(), submission(key="nightly", priority=6, retries=2, submission_id=uuid4())])
     assert caught.value.fields == ("priority", "retries")
     assert len(store.jobs()) == 1
+
+
+@contextmanager
+def locked_table(database: str, table: str) -> Iterator[None]:
+    """Somebody's transaction that holds a whole table."""
+    with psycopg.connect(database) as connection:
+        connection.execute(f"LOCK TABLE omega.{table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield
+        connection.rollback()
+
+
+def test_what_was_claimed_while_its_scheduler_was_reaped_is_given_back(
+    scene: Scene, database: str, clock: ManualClock, threads: ThreadPoolExecutor
+) -> None:
+    scheduler = scene.scheduler()
+    job = scene.submit()
+    with locked_table(database, "job_queue"):
+        claimed = threads.submit(scheduler.claim_ids)
+        waiting(database, 1)
+        clock.advance(60)
+        assert scene.store.reap() == 0
+    answers(claimed)
+    assert scene.job(job).claimed_by == scheduler.lease.holder_id
+    scene.store.reap()
+    assert scene.scheduler("other").claim_ids() == [job]
+
+
+class Died(Exception):
+    """The process ended here."""
+
+
+@contextmanager
+def dying_before_the_fold(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def die(_jobs: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_fold", die)
+        with contextlib.suppress(Died):
+            yield
+
+
+def test_a_reporter_that_dies_before_its_fold_leaves_it_to_the_next_reap(
+    scene: Scene, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, scheduler = scene.worker(), scene.scheduler()
+    ending, failing = scene.submit(), scene.submit(retries=1, backoff_seconds=0.0)
+    machine = worker.machine()
+    for job in (ending, failing):
+        scheduler.place(job, machine)
+    with dying_before_the_fold(store, monkeypatch):
+        worker.end_job(ending)
+    with dying_before_the_fold(store, monkeypatch):
+        worker.end_job(failing, AttemptState.FAILED)
+    assert scene.job(ending).state is JobState.RUNNING
+    store.reap()
+    assert scene.job(ending).state is JobState.SUCCEEDED
+    assert scheduler.claim_ids() == [failing]
+
+
+def test_a_report_sent_again_makes_up_for_a_fold_that_was_not_made(
+    scene: Scene, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = scene.worker()
+    job = scene.submit()
+    (placement,) = scene.scheduler().place(job, worker.machine())
+    with dying_before_the_fold(store, monkeypatch):
+        worker.end(placement)
+    assert worker.end(placement) == (False,)
+    assert scene.job(job).state is JobState.SUCCEEDED

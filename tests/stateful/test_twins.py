@@ -20,7 +20,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.memory import MemoryStore
 from omegacell.cellstate.postgres import PostgresStore
-from tests.stateful.reset import empty
+from tests.reset import empty
 from tests.stateful.strategies import LEASE_SECONDS
 from tests.stateful.twins import TwinStores
 

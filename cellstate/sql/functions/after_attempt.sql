@@ -10,9 +10,9 @@ AS $$
     SELECT
         CASE
             WHEN p_cancelled OR p_state = 'cancelled' THEN true
+            WHEN p_service THEN false
             WHEN p_state = 'lost' AND p_on_lost = 'fail' THEN true
             WHEN p_state IN ('lost', 'preempted') THEN p_lost + 1 > p_max_lost
-            WHEN p_service THEN false
             WHEN p_state = 'succeeded' THEN true
             ELSE p_failures >= p_retries
         END,

@@ -4,9 +4,9 @@
 -- before job, against everybody else's) cannot deadlock. Index: job_queue_order_index.
 CREATE FUNCTION claim_jobs(p_scheduler bigint, p_token bigint, p_limit int) RETURNS TABLE (
     job_id bigint, name text, scheduler text, specification jsonb, priority int, task_count bigint, pending bigint,
-    placed bigint, attempts bigint, fruitless bigint, submitted_at double precision,
+    placed bigint, ended bigint, attempts bigint, fruitless bigint, submitted_at double precision,
     on_machine bigint[], on_count bigint[])
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_kind text;
@@ -42,7 +42,8 @@ BEGIN
 
     RETURN QUERY
     SELECT j.job_id, j.name, j.scheduler, j.specification, j.priority, s.task_count,
-           s.task_count - s.next_index - s.never_placed + coalesce(r.due, 0), s.placed, s.attempts, s.fruitless,
+           s.task_count - s.next_index - s.never_placed + coalesce(r.due, 0), s.placed,
+           s.succeeded + s.failed + s.cancelled, s.attempts, s.fruitless,
            extract(epoch FROM j.submitted_at)::double precision, coalesce(p.machines, '{}'), coalesce(p.counts, '{}')
     FROM unnest(v_held || v_new) WITH ORDINALITY AS u(id, ord)
     JOIN job j ON j.job_id = u.id

@@ -20,7 +20,7 @@ CREATE FUNCTION commit_claims(
     OUT machine_id bigint[], OUT version bigint[], OUT claim_sequence bigint[], OUT cpu_milli bigint[],
     OUT memory_bytes bigint[], OUT disk_bytes bigint[], OUT used_cpu_milli bigint[],
     OUT used_memory_bytes bigint[], OUT used_disk_bytes bigint[], OUT available boolean[])
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_now timestamptz := cell_now();
@@ -43,7 +43,7 @@ BEGIN
         first_index := v_log.claim_first_index;
         rival_txn := v_log.claim_rival_txn;
         rival_scheduler := v_log.claim_rival_scheduler;
-    ELSIF NOT EXISTS (SELECT FROM scheduler s WHERE s.scheduler_id = p_scheduler AND s.token = p_token) THEN
+    ELSIF NOT EXISTS (SELECT FROM scheduler s WHERE s.scheduler_id = p_scheduler AND s.token = p_token AND p_token <> 0) THEN
         accepted := array_fill(0::bigint, ARRAY[cardinality(p_job)]);
         reason := array_fill(50::bigint, ARRAY[cardinality(p_job)]);
         free := accepted;
@@ -59,8 +59,8 @@ BEGIN
         FROM (
             SELECT j.cpu_milli, j.memory_bytes, j.disk_bytes, j.detection = 'coarse' AS coarse,
                    s.task_count - s.next_index - s.never_placed AS remaining,
-                   CASE WHEN j.commit <> 'gang' THEN 0 WHEN j.gang_min = 0 THEN s.task_count - s.placed
-                        ELSE j.gang_min - s.placed END AS needed,
+                   CASE WHEN j.commit <> 'gang' THEN 0 WHEN j.gang_min = 0 THEN s.task_count ELSE j.gang_min END
+                   - s.placed - s.succeeded - s.failed - s.cancelled AS needed,
                    coalesce(s.claimed_by = p_scheduler AND NOT s.cancel_requested, false) AS mine
             FROM unnest(p_jobs) WITH ORDINALITY AS u(job_id, ord)
             LEFT JOIN job_state s ON s.job_id = u.job_id

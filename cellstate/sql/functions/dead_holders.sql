@@ -16,7 +16,9 @@ AS $$
     UNION ALL
     SELECT 0, 0, s.scheduler_id
     FROM scheduler s
-    WHERE s.expires_at <= cell_now() AND s.token <> 0
+    WHERE s.expires_at <= cell_now()
+      -- A claim_jobs on its way while its scheduler was reaped or left claims for a token that is void by then.
+      AND (s.token <> 0 OR EXISTS (SELECT FROM job_state j WHERE j.claimed_by = s.scheduler_id AND j.claimed_by <> 0))
       AND cell_now() >= pg_postmaster_start_time() + make_interval(secs => s.lease_seconds)
     ORDER BY 1, 2, 3
 $$;

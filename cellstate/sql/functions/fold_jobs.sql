@@ -1,13 +1,14 @@
 -- Folds reported counts into job_state; the only place that ends a job.
 -- Parameters: job ids, or null for all jobs with unfolded counts; whether the commit waits for the disk (a fold
--- that is lost is done again from job_delta). Returns the number of jobs looked at.
+-- that is lost is done again from job_delta, by the next reap). Returns the number of jobs looked at.
 -- Locks: the jobs by id. Reports only append to job_delta and retry, so a report never waits for a job; what
 -- commits after this statement's snapshot is folded by its own reporter's fold.
 CREATE FUNCTION fold_jobs(p_jobs bigint[], p_durable boolean) RETURNS int
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_jobs bigint[] := p_jobs;
+    v_told bigint[];
     v_now timestamptz := cell_now();
 BEGIN
     IF NOT p_durable THEN
@@ -29,11 +30,14 @@ BEGIN
         SELECT g.job_id, sum(g.ended) AS ended, sum(g.succeeded) AS succeeded, sum(g.failed) AS failed,
                sum(g.cancelled) AS cancelled
         FROM gone g GROUP BY g.job_id
+    ), folded AS (
+        UPDATE job_state s
+        SET placed = s.placed - t.ended, succeeded = s.succeeded + t.succeeded, failed = s.failed + t.failed,
+            cancelled = s.cancelled + t.cancelled
+        FROM total t WHERE s.job_id = t.job_id
+        RETURNING s.job_id
     )
-    UPDATE job_state s
-    SET placed = s.placed - t.ended, succeeded = s.succeeded + t.succeeded, failed = s.failed + t.failed,
-        cancelled = s.cancelled + t.cancelled
-    FROM total t WHERE s.job_id = t.job_id;
+    SELECT array_agg(f.job_id) INTO v_told FROM folded f;
 
     -- A report that did not see the cancellation may have left something to run again: it is cancelled here.
     WITH gone AS (
@@ -58,7 +62,10 @@ BEGIN
       AND s.next_index + s.never_placed = s.task_count
       AND NOT EXISTS (SELECT FROM retry r WHERE r.job_id = s.job_id);
 
-    PERFORM requeue_jobs(v_jobs, array_fill(v_now, ARRAY[cardinality(v_jobs)]));
+    -- Only what was told makes a waiting job due: a zombie's report, or one sent twice, tells nothing.
+    IF v_told IS NOT NULL THEN
+        PERFORM requeue_jobs(v_told, array_fill(v_now, ARRAY[cardinality(v_told)]));
+    END IF;
     RETURN cardinality(v_jobs);
 END
 $$;

@@ -30,7 +30,8 @@ BEGIN
            array_agg(coalesce(j.detection = 'coarse', false) ORDER BY u.ord),
            array_agg(coalesce(j.commit, 'incremental') ORDER BY u.ord),
            array_agg(coalesce(s.task_count - s.next_index - s.never_placed + r.due, 0) ORDER BY u.ord),
-           array_agg(coalesce(CASE j.gang_min WHEN 0 THEN s.task_count ELSE j.gang_min END - s.placed, 0) ORDER BY u.ord)
+           array_agg(coalesce(CASE j.gang_min WHEN 0 THEN s.task_count ELSE j.gang_min END
+                              - s.placed - s.succeeded - s.failed - s.cancelled, 0) ORDER BY u.ord)
     INTO j_mine, j_cpu, j_memory, j_disk, j_coarse, j_commit, j_left, j_needed
     FROM unnest(p_jobs) WITH ORDINALITY AS u(job_id, ord)
     LEFT JOIN job j ON j.job_id = u.job_id

@@ -5,7 +5,7 @@ CREATE FUNCTION report_ended(
     p_epoch bigint[], p_state text[], p_exit_code bigint[], p_started double precision[], p_ended double precision[],
     p_result bytea[], p_error text[], p_stdout text[], p_stderr text[]
 ) RETURNS bigint[]
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_applied bigint[];

@@ -5,7 +5,7 @@ CREATE FUNCTION settle_jobs(
     p_scheduler bigint, p_token bigint, p_job bigint[], p_not_before double precision[], p_gave_up boolean[],
     p_placed_any boolean[], p_explanation text[]
 ) RETURNS void
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_held bigint[];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +100,11 @@ def test_differing_fields_are_named() -> None:
         ({"gang_min": 2}, 'say commit="gang"'),
         ({"env": {"A": None}}, "env['A']=None of job cannot be used; expected text"),
         ({"namespace": ""}, "namespace='' of job cannot be used; expected some text"),
+        ({"name": "a\0b"}, "name='a\\x00b' has a NUL or is no Unicode"),
+        ({"env": {"A": "\udcff"}}, "env='\\udcff' has a NUL or is no Unicode"),
+        ({"labels": {"\0": "a"}}, "labels='\\x00' has a NUL or is no Unicode"),
+        ({"command": ["echo", "\udcff"]}, "command='\\udcff' has a NUL or is no Unicode"),
+        ({"cwd": Path("/\udcff")}, "has a NUL or is no Unicode"),
     ],
 )
 def test_a_job_that_cannot_be_is_refused_in_one_sentence(fields: dict[str, Any], says: str) -> None:
@@ -117,6 +123,8 @@ def test_what_only_shows_with_all_items_is_refused_at_compilation() -> None:
         Job(command=["x"], count=2, commit="gang", gang_min=3).compile()
     with pytest.raises(SpecInvalid, match="has no text"):
         Job(command=["x"], each=[object()]).compile()
+    with pytest.raises(SpecInvalid, match="each='\\\\udcff' has a NUL or is no Unicode"):
+        Job(command=["x"], each=["a", "\udcff"]).compile()
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,9 @@ def test_durations_are_seconds_or_have_units(written: object, seconds: float) ->
 def test_other_durations_are_refused(written: object) -> None:
     with pytest.raises(SpecInvalid, match="is no duration; expected"):
         parse_seconds(written, "timeout")
+
+
+@pytest.mark.parametrize("written", [1e300, "20000d", f"{10**400}s"])
+def test_durations_beyond_every_calendar_are_refused(written: object) -> None:
+    with pytest.raises(SpecInvalid, match="is too long; expected at most 1000000000 seconds"):
+        parse_seconds(written, "timeout")

@@ -59,6 +59,12 @@ def test_the_submitters_surroundings_travel_with_the_job(
     assert "OMEGA_SYS_PATH" not in plain.env
 
 
+def test_surroundings_that_are_no_unicode_stay_behind(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/\udcff")
+    (definition,) = cell.store.definitions([cell.submit(command=["x"]).job_id])
+    assert "PATH" not in definition.env
+
+
 def test_a_callable_carries_the_users_part_of_sys_path(
     cell: Cell, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

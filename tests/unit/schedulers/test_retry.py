@@ -37,6 +37,7 @@ def job(pending: int = 10, attempts: int = 0, fruitless: int = 0) -> ClaimedJob:
         task_count=10,
         pending=pending,
         placed=0,
+        ended=0,
         attempts=attempts,
         fruitless=fruitless,
         submitted_at=0.0,

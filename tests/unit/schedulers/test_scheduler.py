@@ -287,6 +287,11 @@ class Raises:
         raise ZeroDivisionError("by mistake")
 
 
+class RaisesBytes:
+    def place(self, request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
+        raise ValueError("\0\udcff")  # the store can keep neither
+
+
 class OverCommits:
     def place(self, request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
         return Plan(rows=np.array([0]), slots=np.array([request.count]))
@@ -308,6 +313,7 @@ class WritesToItsView:
     [
         (Raises, "ZeroDivisionError: by mistake"),
         (OverCommits, "9 tasks on machine 'm1', which may take 1"),
+        (RaisesBytes, "ValueError: \N{REPLACEMENT CHARACTER}?"),
         (ReturnsNothing, "returned NoneType; expected a Plan"),
         (WritesToItsView, "read-only"),
     ],

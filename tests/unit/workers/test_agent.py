@@ -14,7 +14,7 @@ from omegacell.cellstate.errors import MachineInUse
 from omegacell.cellstate.model import AttemptState, JobState, TaskKind, WorkerSpec
 from omegacell.workers.hollow import HollowRunner
 from tests.unit.workers.cell import SmallCell
-from tests.unit.workers.tasks import runs, text_of, until
+from tests.unit.workers.tasks import PATIENCE_SECONDS, runs, text_of, until
 
 
 def test_an_array_of_commands_runs_each_with_its_item(cell: SmallCell) -> None:
@@ -135,6 +135,33 @@ def test_a_replaced_agents_tasks_are_killed_and_its_words_change_nothing(
     until(lambda: cell.store.machines()[0].up, "the agent comes back once it may")
     assert agent.worker_id == lease.holder_id
     cell.store.cancel(job_id)
+
+
+def test_the_late_word_of_a_lost_lease_kills_nothing_of_the_next(
+    cell: SmallCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = cell.start_agent(lease_seconds=2.0)
+    first = cell.store.workers()[0].token
+    sent, answered, renew = threading.Event(), threading.Event(), cell.store.renew_worker
+
+    def renew_slowly(worker_id: int, token: int) -> float:
+        if token == first:
+            sent.set()
+            answered.wait(PATIENCE_SECONDS)
+        return renew(worker_id, token)
+
+    monkeypatch.setattr(cell.store, "renew_worker", renew_slowly)
+    assert sent.wait(PATIENCE_SECONDS)
+    cell.store.release_worker(agent.worker_id, first)  # as if reaped
+    until(lambda: cell.store.machines()[0].up, "the agent has registered again")
+    note, gate = tmp_path / "note", tmp_path / "gate"
+    job_id = cell.submit("/bin/sh", "-c", f"touch {note}; while [ ! -e {gate} ]; do sleep 0.02; done")
+    cell.place(job_id)
+    until(note.exists, "the task runs")
+    answered.set()
+    until(lambda: [one.name for one in threading.enumerate()].count("lease") == 1, "the old keeper has ended")
+    gate.touch()
+    assert cell.end_of(job_id).state is JobState.SUCCEEDED
 
 
 def test_a_second_agent_of_the_same_name_waits_for_the_first(cell: SmallCell) -> None:

@@ -132,6 +132,10 @@ def test_a_task_has_no_descriptor_but_its_own_three(bench: Bench) -> None:
     assert end.stdout_tail.split() == ["0", "1", "2"]
 
 
+def test_a_timeout_of_a_month_lets_tasks_end(bench: Bench) -> None:
+    assert bench.run(command("sleep", "0.2", timeout_seconds=31 * 86400.0)).state is AttemptState.SUCCEEDED
+
+
 def test_a_timeout_terminates_first(bench: Bench) -> None:
     end = bench.run(shell("trap 'echo bye; exit 0' TERM; sleep 60 & wait", timeout_seconds=0.3))
     assert (end.state, end.exit_code, end.stdout_tail) == (AttemptState.TIMED_OUT, 0, "bye\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from omegacell.workers import guard_process
 from omegacell.workers.guard import guard_gone, lock_path
 from omegacell.workers.lease import boottime
-from tests.unit.workers.tasks import Bench, runs, shell, text_of, until
+from tests.unit.workers.tasks import PATIENCE_SECONDS, Bench, runs, shell, text_of, until
 
 _AGENT = """
 import json, sys, time
@@ -125,3 +127,34 @@ def test_closing_the_runner_leaves_no_process_and_no_thread(tmp_path: Path) -> N
     assert not runs(int(text_of(note)))
     assert not runs(guard)
     assert set(threading.enumerate()) == before
+
+
+def test_a_guard_takes_a_pipe_of_any_number(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    high = fcntl.fcntl(ours, fcntl.F_DUPFD, 1100)
+    group = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", guard_process.__file__, str(high), str(tmp_path / "lock"), "tag"],
+        pass_fds=[high],
+    )
+    os.close(ours)
+    os.close(high)
+    os.write(theirs, b"+%d\n" % group.pid)
+    os.close(theirs)
+    assert guard.wait(PATIENCE_SECONDS) == 0
+    assert group.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+
+
+def test_a_guard_that_cannot_have_its_lock_holds_all_the_same(bench: Bench, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    bench.runner.start([shell(f"echo $$ > {note}; sleep 60")])
+    until(lambda: text_of(note).endswith("\n"), "the task runs")
+    first = bench.runner.guard_pid
+    until((tmp_path / "logs" / "guard-bench.lock").exists, "the first guard has its lock")
+    (tmp_path / "logs").rename(tmp_path / "elsewhere")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: bench.runner.guard_pid != first, "another guard is started")
+    second = bench.runner.guard_pid
+    bench.runner.lease_until(boottime() - 1)
+    assert bench.next_end().error == "killed by SIGKILL (signal 9)"
+    assert bench.runner.guard_pid == second

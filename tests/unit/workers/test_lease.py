@@ -68,6 +68,13 @@ def test_a_lost_token_ends_it_at_once() -> None:
     assert Kept(renew).wait_lost() == "worker w was replaced"
 
 
+def test_an_error_that_nobody_expects_ends_it_at_once() -> None:
+    def renew() -> None:
+        raise RuntimeError("cannot execute UPDATE in a read-only transaction")
+
+    assert Kept(renew).wait_lost() == "cannot execute UPDATE in a read-only transaction"
+
+
 def test_a_store_that_is_away_ends_it_at_the_deadline_and_not_before() -> None:
     def renew() -> None:
         raise StoreUnavailable("away")
