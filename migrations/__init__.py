@@ -18,7 +18,7 @@ from psycopg import sql
 
 from omegacell.cellstate.errors import StoreUnavailable
 from omegacell.cellstate.postgres import functions
-from omegacell.cellstate.postgres.connection import where
+from omegacell.cellstate.postgres.connection import read_dsn, where
 from omegacell.cellstate.tables import SCHEMA_VERSION
 
 
@@ -47,6 +47,7 @@ def downgrade(dsn: str, schema: str = "omega", revision: str = "base") -> None:
 
 
 def _migrate(dsn: str, schema: str, target: str) -> None:
+    read_dsn(dsn)
     engine = sa.create_engine(
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(dsn, connect_timeout=10),

@@ -41,13 +41,20 @@ class AttemptView:
         """int64[R]: the largest capacity in each dimension."""
         return _frozen(self._snapshot.largest)
 
+    def _column(self, dimension: str) -> int:
+        if dimension not in self.dimensions:
+            raise KeyError(
+                f"dimension {dimension!r} is unknown; expected one of {', '.join(self.dimensions)}"
+            )
+        return self.dimensions.index(dimension)
+
     def free(self, dimension: str) -> Int64:
         """int64[M]: what is free in one dimension."""
-        return self.free_matrix[:, self.dimensions.index(dimension)]
+        return self.free_matrix[:, self._column(dimension)]
 
     def capacity(self, dimension: str) -> Int64:
         """int64[M]: what there is in one dimension."""
-        return self.capacity_matrix[:, self.dimensions.index(dimension)]
+        return self.capacity_matrix[:, self._column(dimension)]
 
     def attribute(self, name: str) -> AttributeColumn:
         """An attribute's values as codes."""

@@ -62,13 +62,13 @@ def agent_of(options: WorkerOptions, settings: Settings) -> Iterator[Agent]:
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     allow_many_descriptors()
-    logs = log_directory(options)
     with contextlib.ExitStack() as stack:
         quick = settings.model_copy(
             update={"retry_seconds": min(settings.retry_seconds, _STORE_RETRY_SECONDS)}
         )
         store = PostgresStore(options.dsn, schema=options.schema, settings=quick)
         stack.callback(store.close)
+        logs = log_directory(options)
         hints = listener = None
         if not settings.poll_only:
             hints = Hints(options.dsn, options.schema)

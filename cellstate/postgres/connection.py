@@ -66,16 +66,22 @@ def where(dsn: str) -> str:
     return f"{parts.get('host', 'local socket')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
+def read_dsn(dsn: str) -> dict[str, Any]:
+    """The parts of a DSN; SpecInvalid if it cannot be read."""
+    try:
+        return conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as error:
+        cause = " ".join(str(error).split())
+        raise SpecInvalid(
+            f"DSN cannot be read ({cause}); expected postgresql://user:password@host:port/database"
+        ) from error
+
+
 class Connections:
     """A pool of connections to one schema; SQLAlchemy's QueuePool keeps them, psycopg talks."""
 
     def __init__(self, dsn: str, *, schema: str, clock: Clock | None, settings: Settings) -> None:
-        try:
-            parts = conninfo_to_dict(dsn)
-        except psycopg.ProgrammingError as error:
-            raise SpecInvalid(
-                f"DSN cannot be read ({error}); expected postgresql://user:password@host:port/database"
-            ) from error
+        parts = read_dsn(dsn)
         timeout = str(max(1, int(settings.connect_timeout_seconds)))
         self._conninfo = make_conninfo("", **{**_LINK, "connect_timeout": timeout, **parts})
         self._where = where(dsn)

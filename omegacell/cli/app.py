@@ -56,6 +56,8 @@ def _options(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # last: careful:Careful in this folder is found, and shadows nothing
     command = typer.main.get_command(build(words))
     try:
         result = command.main(args=words, prog_name="omega", standalone_mode=False)

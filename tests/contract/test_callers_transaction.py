@@ -22,12 +22,13 @@ def scene(database: str, clock: ManualClock) -> Iterator[Scene]:
 
 
 def test_a_job_exists_when_the_callers_transaction_commits(scene: Scene, database: str) -> None:
-    scheduler = scene.scheduler()
+    scheduler = scene.scheduler(lease_seconds=600)
     with psycopg.connect(database) as connection:
         (submitted,) = scene.store.submit([submission()], connection=connection)
         assert submitted.created
         assert scheduler.claim_ids() == []
         connection.commit()
+    scene.clock.advance(60)  # the caller's connection goes by the server's own time
     assert scheduler.claim_ids() == [submitted.job_id]
 
 

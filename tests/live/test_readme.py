@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 CONSOLE = re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+FILES = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name != "__init__.py")
 
 
@@ -48,7 +49,7 @@ def run(words: list[str], folder: Path, **more: str) -> str:
 
 
 def test_the_readme_has_what_is_tested_here() -> None:
-    assert (len(PROGRAMS), len(CONSOLE)) == (3, 1)
+    assert (len(PROGRAMS), len(CONSOLE), len(FILES)) == (4, 1, 1)
 
 
 def test_the_first_program(folder: Path) -> None:
@@ -58,8 +59,13 @@ def test_the_first_program(folder: Path) -> None:
     assert "['rate 0.1 as task 0\\n', 'rate 0.01 as task 1\\n', 'rate 0.001 as task 2\\n']" in said
 
 
+def test_a_service(folder: Path) -> None:
+    (folder / "service.py").write_text(PROGRAMS[1])
+    assert run([sys.executable, "service.py"], folder).split() == ["running", "cancelled"]
+
+
 def test_a_scheduler_and_a_policy_of_ones_own(folder: Path) -> None:
-    for program in PROGRAMS[1:]:
+    for program in PROGRAMS[2:]:
         name = program.splitlines()[0].removeprefix("# ")
         (folder / name).write_text(program)
     assert run([sys.executable, "compete.py"], folder).split() == ["succeeded", "succeeded"]
@@ -68,6 +74,8 @@ def test_a_scheduler_and_a_policy_of_ones_own(folder: Path) -> None:
 def test_the_console_lines(folder: Path) -> None:
     lines = [line.removeprefix("$ ") for line in CONSOLE[0].splitlines() if line.startswith("$ ")]
     assert lines[0].startswith("omega up")
+    (folder / "jobs.yaml").write_text(FILES[0])
+    lines.insert(-1, "omega wait $(omega submit jobs.yaml)")
     script = "set -e\ntrap 'omega down' EXIT\n" + "\n".join(lines[:-1])
     assert "hello" in run(["bash", "-c", script], folder)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -104,6 +106,8 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_dsn_that_does_not_parse_is_one_sentence() -> None:
-    with pytest.raises(SpecInvalid, match="DSN cannot be read"):
-        PostgresStore("postgres:/what")
+@pytest.mark.parametrize("use", [PostgresStore, migrations.upgrade, migrations.downgrade])
+def test_a_dsn_that_does_not_parse_is_one_sentence(use: Callable[[str], object]) -> None:
+    with pytest.raises(SpecInvalid, match="DSN cannot be read") as caught:
+        use("postgres:/what")
+    assert "\n" not in str(caught.value)
