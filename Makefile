@@ -33,7 +33,7 @@ bench: $(READY)  ## the floor of the commit: placements a second, and one claim'
 	$(VENV)/bin/omega bench commit
 
 soak: $(READY)  ## the long random histories
-	$(PY) -m pytest -m soak --timeout 14400
+	$(PY) -m pytest -m soak --timeout=14400 -o faulthandler_timeout=0
 
 # Made again when the lock or pyproject.toml changes; a half-made one is finished, a broken one made anew.
 $(READY): requirements.lock pyproject.toml

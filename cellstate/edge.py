@@ -74,6 +74,8 @@ def _expected(field: str, details: ErrorDetails) -> str:
     """What would have been accepted there, from pydantic's message."""
     if field == "command":
         return 'expected a list of strings such as ["python", "train.py"] (a shell line: ["sh", "-c", "..."])'
+    if field == "policy":
+        return 'expected a name such as "best_fit", or "package.module:Name" of a class in a module'
     known = _EXPECTED.get(details["type"])
     if known is not None:
         return "expected " + known.format(**details.get("ctx", {}))

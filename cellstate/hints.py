@@ -26,7 +26,17 @@ def channel(schema: str, topic: str) -> str:
 
 
 def _connect(dsn: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(dsn, autocommit=True, connect_timeout=5, application_name="omegacell hints")
+    """A connection that notices within seconds that its link is cut: a listener would stay deaf for hours."""
+    return psycopg.connect(
+        dsn,
+        autocommit=True,
+        connect_timeout=5,
+        keepalives_idle=3,
+        keepalives_interval=1,
+        keepalives_count=3,
+        tcp_user_timeout=5000,
+        application_name="omegacell hints",
+    )
 
 
 class Hints:

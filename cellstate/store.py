@@ -198,8 +198,8 @@ class SchedulerStore(Protocol):
     def reap(self) -> int:
         """Take from dead holders what they hold: expired workers' machines, expired schedulers' jobs.
 
-        Machines go down with a new epoch and their placements end as LOST; returns machines reaped. Folds
-        what reporters that died have left unfolded.
+        Machines go down with a new epoch and their placements end as LOST; returns machines reaped, of which
+        there may be more: call again while it is not 0. Folds what reporters that died have left unfolded.
         Does nothing until the store itself has been up for one lease (an outage must not kill the cell).
         Safe to call from everywhere, as often as one likes.
         """

@@ -87,6 +87,15 @@ def parse_seconds(value: object, name: str) -> float:
     return _not_too_long(sum(float(number) * _SECONDS[unit] for number, unit in parts), value, name)
 
 
+def written_seconds(text: str, name: str) -> float:
+    """Seconds from an option's words: as parse_seconds, where a bare number is seconds too."""
+    try:
+        number = float(text)
+    except ValueError:
+        return parse_seconds(text, name)
+    return parse_seconds(number, name)
+
+
 def _not_too_long(seconds: float, value: object, name: str) -> float:
     if seconds > LONGEST_SECONDS:
         raise SpecInvalid(f"{name}={value!r} is too long; expected at most {LONGEST_SECONDS:.0f} seconds")

@@ -191,6 +191,7 @@ class Loop:
             self._next_reaping = now + self._config.lease_seconds / 2
             reaped = self._store.reap()
             if reaped:
+                self._next_reaping = now  # there may be more
                 log.info("scheduler %s reaped %d machines", self._name, reaped)
                 self._announce("jobs")
 

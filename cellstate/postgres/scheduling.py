@@ -27,6 +27,9 @@ from omegacell.cellstate.transactions import check_transaction
 BEHIND_ROWS = 20_000
 """A reader with more log rows than this to catch up on loads everything: reading all machines is cheaper."""
 
+REAP_AT_ONCE = 1_000
+"""About a second's work: who reaps holds a lease of its own. The caller comes again while there is more."""
+
 
 class SchedulerCalls(Calls):
     """The calls of schedulers; their contract is store.SchedulerStore's."""
@@ -129,10 +132,10 @@ class SchedulerCalls(Calls):
         )
 
     def reap(self) -> int:
-        """Take from dead holders what they hold, each in a transaction of its own."""
+        """Take from dead holders what they hold, each in a transaction of its own, so many in a call."""
         self._connections.call("ensure_partitions")
         reaped = 0
-        for row in self._connections.call("dead_holders"):
+        for row in self._connections.call("dead_holders")[:REAP_AT_ONCE]:
             if row.machine_id:
                 jobs = self._connections.call("reap_machine", row.machine_id)[0][0]
                 reaped += jobs is not None
