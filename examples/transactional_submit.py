@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 
 import psycopg
 
@@ -10,21 +10,24 @@ import omegacell as omega
 
 
 def main() -> None:
-    """Expects OMEGA_DSN to name a cell, for example one that `omega up` started."""
-    dsn = os.environ["OMEGA_DSN"]
-    with omega.connect(dsn) as cell, psycopg.connect(dsn) as connection:
-        connection.execute("CREATE TEMPORARY TABLE orders (id int)")
+    """Uses the cell that OMEGA_DSN names, else the local one that `omega up` started."""
+    order = str(uuid.uuid4())
+    with omega.connect() as cell, psycopg.connect(cell.dsn) as connection:
+        connection.execute("CREATE TEMPORARY TABLE orders (id uuid)")
         connection.commit()
 
-        connection.execute("INSERT INTO orders VALUES (1)")
-        cell.submit(command=["echo", "invoice", "1"], key="invoice-1", connection=connection)
+        invoice = omega.Job(
+            command=["echo", "invoice", order], key=f"invoice-{order}", labels={"order": order}
+        )
+        connection.execute("INSERT INTO orders VALUES (%s)", [order])
+        cell.submit(invoice, connection=connection)
         connection.rollback()
-        print("after the rollback:", len(cell.jobs(limit=10)), "jobs")
+        print("after the rollback:", len(cell.jobs(labels={"order": order})), "jobs")
 
-        connection.execute("INSERT INTO orders VALUES (1)")
-        job = cell.submit(command=["echo", "invoice", "1"], key="invoice-1", connection=connection)
+        connection.execute("INSERT INTO orders VALUES (%s)", [order])
+        job = cell.submit(invoice, connection=connection)
         connection.commit()
-        print("after the commit:", len(cell.jobs(limit=10)), "job,", job.status.state)
+        print("after the commit:", len(cell.jobs(labels={"order": order})), "job,", job.status.state)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from omegacell.cellstate.errors import OmegaError, SpecInvalid, StoreUnavailable
 from omegacell.cellstate.model import Amounts
 from omegacell.cellstate.settings import Settings
-from omegacell.cellstate.units import parse_bytes, parse_cpu, parse_seconds
+from omegacell.cellstate.units import parse_bytes, parse_cpu, written_seconds
 from omegacell.workers.agent import Agent
 from omegacell.workers.host import host_name
 from omegacell.workers.serve import WorkerOptions, agent_of
@@ -78,11 +78,13 @@ def options_of(arguments: argparse.Namespace, settings: Settings) -> WorkerOptio
         ),
         attributes=attributes,
         hollow=arguments.hollow,
-        hollow_seconds=math.inf if forever else _seconds(arguments.hollow_duration, "--hollow-duration"),
+        hollow_seconds=math.inf
+        if forever
+        else written_seconds(arguments.hollow_duration, "--hollow-duration"),
         log_directory=arguments.log_directory,
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
-        grace_seconds=_seconds(arguments.grace, "--grace"),
+        grace_seconds=written_seconds(arguments.grace, "--grace"),
     )
 
 
@@ -95,7 +97,7 @@ def main(words: Sequence[str] | None = None) -> int:
     settings = Settings()
     try:
         options = options_of(arguments, settings)
-        limit = _seconds(arguments.time_limit, "--time-limit") if arguments.time_limit else 0.0
+        limit = written_seconds(arguments.time_limit, "--time-limit") if arguments.time_limit else 0.0
         with agent_of(options, settings) as agent:
             if limit > 0:
                 _stop_after(agent, limit)
@@ -106,13 +108,6 @@ def main(words: Sequence[str] | None = None) -> int:
     except OmegaError as error:
         print(f"omega worker run: {error}", file=sys.stderr)
         return EXIT_STORE if isinstance(error, StoreUnavailable) else EXIT_USAGE
-
-
-def _seconds(text: str, name: str) -> float:
-    """Seconds from "5s" or a bare number, as shells give it."""
-    with contextlib.suppress(ValueError):
-        return parse_seconds(float(text), name)
-    return parse_seconds(text, name)
 
 
 def _run_until_told(agent: Agent) -> int:

@@ -25,8 +25,11 @@ def log_paths(directory: Path | str, job_id: int, task_index: int, attempt: int)
 
 
 def open_log(path: str) -> int:
-    """A descriptor to append to the file, with its folder made where it is missing."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    """A descriptor to write an attempt's output to, with its folder made where it is missing.
+
+    What stands there is of an attempt of the same number in an earlier cell, and goes.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o644)
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -23,7 +24,6 @@ NOT_FOUND = 3
 KEY_CONFLICT = 4
 UNAVAILABLE = 5
 TIMED_OUT = 124
-INTERRUPTED = 130
 
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (NotFound, NOT_FOUND),
@@ -37,6 +37,14 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 
 
+class Stopped(BaseException):
+    """SIGTERM or SIGHUP has arrived; raised where a command must tidy up before it ends."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def exit_code(error: BaseException) -> int:
     """The code for what a command raised, after saying so; raises it again if it is a bug of ours."""
     match error:
@@ -44,9 +52,10 @@ def exit_code(error: BaseException) -> int:
             return error.code if isinstance(error.code, int) else FAILED
         case typer.Exit():
             return error.exit_code
-        case KeyboardInterrupt() | typer.Abort():
-            say("interrupted")
-            return INTERRUPTED
+        case KeyboardInterrupt() | typer.Abort() | Stopped():
+            number = error.number if isinstance(error, Stopped) else signal.SIGINT
+            say("interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}")
+            return 128 + number
         case BrokenPipeError():
             # The reader has gone (omega jobs | head): what is still buffered has no one to go to.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -51,9 +51,11 @@ def up(
     )
     keeper = Keeper(plan, tell=failing.say)
     if as_json:
-        emit(pid=keeper.pid, data_dir=str(keeper.data_dir), runtime=runtime)
+        emit(pid=keeper.pid, data_dir=str(keeper.data_dir), runtime=runtime, dsn=keeper.dsn)
     else:
-        print(f"the cell is up: process {keeper.pid}, data in {keeper.data_dir}", flush=True)
+        print(
+            f"the cell is up: process {keeper.pid}, data in {keeper.data_dir}, DSN {keeper.dsn}", flush=True
+        )
     if not foreground:
         keeper.release()
         return

@@ -10,6 +10,7 @@ import typer
 
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.model import JobState, JobStatus
+from omegacell.cellstate.units import written_seconds
 from omegacell.cli import failing
 from omegacell.cli.output import AsJson, ago, emit, facts, moment, table
 from omegacell.client import results as client_results
@@ -20,7 +21,9 @@ from omegacell.client.ids import job_text, parse_task, task_text
 from omegacell.client.progress import ended_tasks
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, such as j4711.")]
-Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait; then exit with 124.")]
+Timeout = Annotated[
+    str, typer.Option(help="How long to wait, in seconds or such as 10m; then exit with 124.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -64,7 +67,18 @@ def jobs(
         emit(jobs=[_as_object(one) for one in found])
         return
     table(
-        ("JOB", "NAME", "STATE", "ENDED", "TASKS", "FAILED", "SCHEDULER", "PRIORITY", "SUBMITTED"),
+        (
+            "JOB",
+            "NAME",
+            "STATE",
+            "ENDED",
+            "TASKS",
+            "FAILED",
+            "CANCELLED",
+            "SCHEDULER",
+            "PRIORITY",
+            "SUBMITTED",
+        ),
         [
             (
                 job_text(one.job_id),
@@ -73,13 +87,14 @@ def jobs(
                 ended_tasks(one),
                 one.task_count,
                 one.failed,
+                one.cancelled,
                 one.scheduler,
                 one.priority,
                 ago(one.submitted_at),
             )
             for one in found
         ],
-        right=("ENDED", "TASKS", "FAILED", "PRIORITY"),
+        right=("ENDED", "TASKS", "FAILED", "CANCELLED", "PRIORITY"),
     )
 
 
@@ -116,12 +131,13 @@ def job(job_id: JobId, as_json: AsJson = False) -> None:
 
 def wait(
     job_ids: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids, such as j4711.")],
-    timeout: Timeout = None,
+    timeout: Timeout = "",
     as_json: AsJson = False,
 ) -> None:
     """Wait until jobs have ended; exit with 1 if one did not succeed."""
+    longest = _timeout(timeout)
     with connect() as cell:
-        _wait_all([cell.job(one) for one in job_ids], timeout, as_json)
+        _wait_all([cell.job(one) for one in job_ids], longest, as_json)
 
 
 def results(
@@ -129,13 +145,14 @@ def results(
     errors: Annotated[
         Literal["return", "skip"], typer.Option(help="Show tasks that failed, or leave them out.")
     ] = "return",
-    timeout: Timeout = None,
+    timeout: Timeout = "",
     as_json: AsJson = False,
 ) -> None:
     """Wait for a job and show what its tasks gave; exit with 1 if one gave no result."""
+    longest = _timeout(timeout)
     with connect() as cell:
         handle = cell.job(job_id)
-        status = handle.wait(timeout, progress=not as_json and sys.stderr.isatty())
+        status = handle.wait(longest, progress=not as_json and sys.stderr.isatty())
         found = list(client_results.each_task(status, handle.outcomes()))
     failed = [one for one in found if isinstance(one, client_results.Failure)]
     shown = [_result(index, one) for index, one in enumerate(found)]
@@ -168,6 +185,9 @@ def logs(
         return
     sys.stdout.write(found.stdout)
     sys.stderr.write(found.stderr)
+    sys.stdout.flush()
+    for one in found.missing:
+        failing.say(one)
 
 
 def explain(job_id: JobId, as_json: AsJson = False) -> None:
@@ -211,6 +231,10 @@ def _wait_all(handles: list[JobHandle], timeout: float | None, as_json: bool) ->
             print(f"{job_text(one.job_id)} {one.state}{': ' + one.reason if one.reason else ''}")
     if any(one.state is not JobState.SUCCEEDED for one in ended):
         raise typer.Exit(failing.FAILED)
+
+
+def _timeout(written: str) -> float | None:
+    return written_seconds(written, "--timeout") if written else None
 
 
 def _as_object(status: JobStatus) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
+import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import AttemptState, JobState, Outcome
+from omegacell.cellstate.model import AttemptState, JobState, JobStatus, Outcome
 from omegacell.cellstate.spec import Job, Resources
+from omegacell.cellstate.units import written_seconds
 from omegacell.cli import failing
 from omegacell.cli.output import AsJson, emit
 from omegacell.client.connecting import connect
@@ -20,6 +24,8 @@ from omegacell.client.logs import Follower
 _NOT_STARTED = 127
 """What shells return for a command that is not there."""
 _CANCEL_SECONDS = 10.0
+_PATIENCE_SECONDS = 3.0
+"""So long a job may wait for its place before the user is told why."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,7 +47,7 @@ def run(
     policy: Annotated[str, typer.Option(help="Placement policy; the scheduler's own if not given.")] = "",
     priority: Annotated[int, typer.Option(help="0 to 1000, higher wins.")] = 100,
     retries: Annotated[int, typer.Option(help="How often it may run again after a failure.")] = 0,
-    timeout: Annotated[str, typer.Option(help="For one attempt, such as 10m.")] = "0s",
+    timeout: Annotated[str, typer.Option(help="For one attempt, in seconds or such as 10m.")] = "0s",
     as_json: AsJson = False,
 ) -> None:
     """Run a command in the cell, show what it writes, and exit with its code. Ctrl-C cancels it."""
@@ -55,14 +61,21 @@ def run(
         policy=policy,
         priority=priority,
         retries=retries,
-        timeout=timeout,
+        timeout=written_seconds(timeout, "--timeout"),
     )
-    with connect() as cell:
+    with connect() as cell, _signals_raised():
         handle = cell.submit(job)
-        follower = Follower(handle.store, handle.job_id, sys.stdout.buffer, sys.stderr.buffer)
+        explainer = _Explainer(handle)
+        follower = Follower(handle.store, handle.job_id, sys.stdout.buffer, sys.stderr.buffer, failing.say)
+
+        def look(status: JobStatus) -> None:
+            explainer.look(status)
+            if not as_json:
+                follower.follow(status)
+
         try:
-            handle.wait(progress=None if as_json else follower.follow)
-        except KeyboardInterrupt:
+            handle.wait(progress=look)
+        except (KeyboardInterrupt, failing.Stopped, BrokenPipeError):
             handle.cancel()
             with contextlib.suppress(TimeoutError):
                 handle.wait(_CANCEL_SECONDS)
@@ -74,6 +87,38 @@ def run(
             follower.finish()
         code = _code(handle, outcome)
     raise typer.Exit(code)
+
+
+class _Explainer:
+    """Says once why a job is not placed, when that takes long."""
+
+    def __init__(self, handle: JobHandle) -> None:
+        self._handle = handle
+        self._due = time.monotonic() + _PATIENCE_SECONDS
+
+    def look(self, status: JobStatus) -> None:
+        """Say it if it is time to."""
+        if status.first_placed_at > 0 or status.state.final or time.monotonic() < self._due:
+            return
+        self._due = float("inf")
+        for sentence in (*self._handle.explain().sentences, "Ctrl-C cancels"):
+            failing.say(sentence)
+
+
+@contextlib.contextmanager
+def _signals_raised() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise failing.Stopped meanwhile, unless they are ignored (nohup)."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise failing.Stopped(number)
+
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+    earlier = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _code(handle: JobHandle, outcome: tuple[Outcome, ...]) -> int:
@@ -98,14 +143,17 @@ def _code(handle: JobHandle, outcome: tuple[Outcome, ...]) -> int:
 
 def _emit(handle: JobHandle, outcome: tuple[Outcome, ...]) -> None:
     last = outcome[0] if outcome else None
+    written = None if last is None else handle.logs()
+    for missing in () if written is None else written.missing:
+        failing.say(missing)
     emit(
         id=handle.id,
         state=handle.status.state if last is None else _job_state(last),
         attempt_state="" if last is None else last.state,
         exit_code=-1 if last is None else last.exit_code,
         error="" if last is None else last.error,
-        stdout="" if last is None else last.stdout_tail,
-        stderr="" if last is None else last.stderr_tail,
+        stdout="" if written is None else written.stdout,
+        stderr="" if written is None else written.stderr,
     )
 
 

@@ -35,11 +35,13 @@ class Cell:
         store: Store,
         *,
         pauses: Pauses,
+        dsn: str = "",
         announce: Callable[[str], None] = lambda topic: None,
         close: Callable[[], None] = lambda: None,
     ) -> None:
         """`announce` sends a hint on a topic; `close` gives back what the cell has beside the store."""
         self.store = store
+        self._dsn = dsn
         self._pauses = pauses
         self._announce = announce
         self._close = close
@@ -47,13 +49,20 @@ class Cell:
     # Jobs in
 
     def submit(
-        self, spec: Job | Mapping[str, Any] | None = None, /, *, connection: Any = None, **fields: Any
+        self,
+        spec: Job | Mapping[str, Any] | None = None,
+        /,
+        *more: Any,
+        connection: Any = None,
+        **fields: Any,
     ) -> JobHandle:
         """Store one job, given as a Job, as a mapping, or as the fields of a Job; durable when it returns.
 
         With `connection`, the caller's own psycopg or SQLAlchemy connection, the job exists when its
         transaction commits.
         """
+        if more and not callable(spec):
+            raise SpecInvalid(f"submit takes one job, but {1 + len(more)} were given; use submit_many()")
         return self._submit([_job(spec, fields)], connection)[0]
 
     def submit_many(
@@ -72,11 +81,17 @@ class Cell:
 
         `fields` are those of Job: name, resources, retries ...
         """
-        return self.submit(Job(function=function, each=items, **fields))
+        job = Job(function=function, each=items, **fields)
+        if not job.each:
+            raise SpecInvalid("items is empty; map needs at least one item")
+        return self.submit(job)
 
-    def apply(self, service: Service) -> JobHandle:
-        """Keep a service running. The same again is no change; a changed one is refused (cancel it first)."""
-        spec = service.compile()
+    def apply(self, service: Service | Mapping[str, Any] | None = None, /, **fields: Any) -> JobHandle:
+        """Keep a service running, given as a Service, as a mapping, or as the fields of a Service.
+
+        The same again is no change; a changed one is refused (cancel it first).
+        """
+        spec = _service(service, fields).compile()
         key, running = services.key_and_running(self.store, spec)
         try:
             return self._store_all([(services.labelled(spec, key), ())], None)[0]
@@ -137,6 +152,11 @@ class Cell:
 
     # The cell itself
 
+    @property
+    def dsn(self) -> str:
+        """Where its database is, with the password, for connections of one's own; "" for a store without."""
+        return self._dsn
+
     def machines(self) -> tuple[MachineStatus, ...]:
         """All machines by id, with what they have and what is used."""
         return self.store.machines()
@@ -177,6 +197,14 @@ class Cell:
         """Close it."""
         self.close()
 
+    def __repr__(self) -> str:
+        """Where its database is; without the password, for logs show it."""
+        if not self._dsn:
+            return "<Cell>"
+        from omegacell.cellstate.postgres.connection import where
+
+        return f"<Cell {where(self._dsn)}>"
+
 
 def _job(spec: Job | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Job:
     match spec:
@@ -191,11 +219,44 @@ def _job(spec: Job | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Job
         case Service():
             raise SpecInvalid(f"service {spec.name!r} cannot be submitted; use apply()")
         case Mapping():
-            return Job(**{**spec, **fields})
+            return Job(**_named({**spec, **fields}))
+        case _ if callable(spec):
+            name = getattr(spec, "__name__", repr(spec))
+            raise SpecInvalid(
+                f"function {name} cannot be submitted like this; use cell.call({name}, ...) to run it once, "
+                f"or cell.map({name}, items) to run it for each item"
+            )
         case _:
             raise SpecInvalid(
                 f"{spec!r} cannot be submitted; expected a Job, a mapping, or the fields of a Job"
             )
+
+
+def _service(written: Service | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Service:
+    match written:
+        case None:
+            return Service(**fields)
+        case Service() if fields:
+            raise SpecInvalid(
+                f"a Service and the fields {', '.join(sorted(fields))} were both given; put them into the Service"
+            )
+        case Service():
+            return written
+        case Job():
+            raise SpecInvalid(f"job {written.name!r} cannot be applied; use submit()")
+        case Mapping():
+            return Service(**_named({**written, **fields}))
+        case _:
+            raise SpecInvalid(
+                f"{written!r} cannot be applied; expected a Service, a mapping, or the fields of a Service"
+            )
+
+
+def _named(fields: Mapping[Any, Any]) -> dict[str, Any]:
+    for name in fields:
+        if not isinstance(name, str):
+            raise SpecInvalid(f"field {name!r} is no text; expected the names of fields")
+    return dict(fields)
 
 
 def _state(written: JobState | str) -> JobState:

@@ -76,6 +76,7 @@ def open_cell(
     return Cell(
         store,
         pauses=Pauses(settings.poll_seconds * _POLL_PART, None if settings.poll_only else listen),
+        dsn=dsn,
         announce=(lambda topic: None) if hints is None else hints.send,
         close=close_all,
     )

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegacell.cellstate.model import JobState, JobStatus
+from omegacell.cellstate.model import AttemptState, JobState, JobStatus, Outcome
 from omegacell.cellstate.store import ClientStore
-from omegacell.client.ids import job_text
+from omegacell.client.ids import job_text, task_text
+from omegacell.client.waiting import Pauses
 from omegacell.schedulers.explain import render
+
+_FIRST_NOTE_SECONDS = 1.0
+"""So long a job that was just submitted is given: some ten times what a scheduler takes to look at it."""
+_NAMED = 3
+"""So many tasks are named, those in most trouble first; the rest is counted in the first sentence."""
+_LONGEST_LINE = 200
+"""So much of a task's own words fits a sentence; omega logs has the rest."""
+
+
+_HOW = {
+    AttemptState.START_FAILED: "could not start",
+    AttemptState.TIMED_OUT: "timed out",
+    AttemptState.PREEMPTED: "was preempted",
+    AttemptState.LOST: "was lost",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,35 +45,63 @@ class Explanation:
         return "\n".join(self.sentences)
 
 
-def explain(store: ClientStore, job_id: int) -> Explanation:
-    """The job's explanation now; NotFound if there is no such job."""
+def explain(store: ClientStore, job_id: int, pauses: Pauses) -> Explanation:
+    """The job's explanation now; NotFound if there is no such job.
+
+    A job that nobody has attempted yet, although a scheduler of its kind lives, is given a second first.
+    """
     status = store.job(job_id)
-    note = json.loads(store.explanation(job_id) or "{}")
-    kinds = {one.kind for one in store.schedulers() if one.alive}
-    return Explanation(
-        job_id=job_id, state=status.state, sentences=tuple(_sentences(status, kinds, note)), note=note
-    )
+    live_kinds = {one.kind for one in store.schedulers() if one.alive}
+
+    def attempted() -> bool:
+        nonlocal status
+        status = store.job(job_id)
+        return status.state is not JobState.PENDING or _attempted(status) or bool(_note(store, job_id))
+
+    if status.scheduler in live_kinds:
+        pauses.until(attempted, _FIRST_NOTE_SECONDS)
+    note = _note(store, job_id)
+    sentences = [*_standing(status), *_troubles(store, status, now=time.time())]
+    sentences += _waiting(status, live_kinds, note)
+    return Explanation(job_id=job_id, state=status.state, sentences=tuple(sentences), note=note)
 
 
-def _sentences(status: JobStatus, live_kinds: set[str], note: Mapping[str, Any]) -> Iterator[str]:
+def _note(store: ClientStore, job_id: int) -> dict[str, Any]:
+    note: dict[str, Any] = json.loads(store.explanation(job_id) or "{}")
+    return note
+
+
+def _attempted(status: JobStatus) -> bool:
+    return status.first_placed_at > 0 or status.attempts > 0
+
+
+def _standing(status: JobStatus) -> Iterator[str]:
     job = f"Job {job_text(status.job_id)} ({status.name})"
+    placed = f"{status.placed} of {status.task_count} tasks are placed"
+    waiting = _waiting_count(status)
     if status.state.final:
         yield f"{job} {_ended(status)}."
-        return
-    waiting = status.task_count - status.next_index + status.waiting_retry
-    placed = f"{status.placed} of {status.task_count} tasks are placed"
-    if status.cancel_requested:
+    elif status.cancel_requested:
         yield f"{job} is being cancelled; {placed}."
-        return
-    yield f"{job} is {status.state}: {placed}, {waiting or 'none'} wait{'' if waiting else 's'}."
-    if not waiting:
+    else:
+        yield f"{job} is {status.state}: {placed}, {waiting or 'none'} wait{'' if waiting else 's'}."
+
+
+def _waiting(status: JobStatus, live_kinds: set[str], note: Mapping[str, Any]) -> Iterator[str]:
+    """Why what waits is not placed."""
+    if status.state.final or status.cancel_requested or not _waiting_count(status):
         return
     if status.scheduler not in live_kinds:
         yield (
             f"No live scheduler serves kind {status.scheduler!r}; start one with: "
             f"omega scheduler run {status.scheduler}."
         )
-    yield from render(note)
+    if note or not _attempted(status):
+        yield from render(note)
+
+
+def _waiting_count(status: JobStatus) -> int:
+    return status.task_count - status.next_index + status.waiting_retry
 
 
 def _ended(status: JobStatus) -> str:
@@ -63,3 +109,46 @@ def _ended(status: JobStatus) -> str:
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     because = f" ({status.reason})" if status.reason else ""
     return f"{status.state}{because}: of {status.task_count} tasks {told or 'none ran'}"
+
+
+def _troubles(store: ClientStore, status: JobStatus, *, now: float) -> Iterator[str]:
+    """What went wrong in the tasks: those of an ended job that failed, those of another that run again."""
+    if status.state.final:
+        if status.failed:
+            yield from _failed(store, status.job_id)
+    elif status.waiting_retry and not status.cancel_requested:
+        yield from _running_again(store, status.job_id, now=now)
+
+
+def _failed(store: ClientStore, job_id: int) -> Iterator[str]:
+    fine = (AttemptState.SUCCEEDED, AttemptState.CANCELLED)
+    failed = [one for one in store.outcomes(job_id, final_only=True) if one.state not in fine]
+    for outcome in failed[:_NAMED]:
+        task = task_text(job_id, outcome.task_index)
+        yield f"Task {outcome.task_index} {_how(outcome)}; see: omega logs {task}."
+
+
+def _running_again(store: ClientStore, job_id: int, *, now: float) -> Iterator[str]:
+    retries = sorted(store.retries(job_id), key=lambda one: (-one.attempt, one.first_index))[:_NAMED]
+    outcomes = store.outcomes(job_id, task_indexes=[one.first_index for one in retries]) if retries else ()
+    last = {one.task_index: one for one in outcomes}  # by attempt: the last one stays
+    for retry in retries:
+        if retry.first_index not in last:
+            continue
+        outcome = last[retry.first_index]
+        left = retry.not_before - now
+        when = f"runs again in {math.ceil(left)} s" if left > 0 else "may run again now"
+        yield f"Attempt {outcome.attempt} of task {outcome.task_index} {_how(outcome)}; it {when}."
+
+
+def _how(outcome: Outcome) -> str:
+    """How an attempt ended, its exit code, and what it said itself."""
+    how = _HOW.get(outcome.state, outcome.state.value)
+    if outcome.exit_code > 0:  # -1 where nothing ran to an end
+        how += f" with exit code {outcome.exit_code}"
+    error = "" if outcome.error == f"exit code {outcome.exit_code}" else outcome.error
+    lines = error.strip().splitlines()[:1] or outcome.stderr_tail.strip().splitlines()[-1:]
+    if not lines:
+        return how
+    said = lines[0].strip()
+    return f"{how} ({said if len(said) <= _LONGEST_LINE else said[: _LONGEST_LINE - 3] + '...'})"

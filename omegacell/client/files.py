@@ -31,7 +31,16 @@ def parse_jobs(text: str, where: str) -> list[Job]:
     if isinstance(written, dict) and set(written) == {"jobs"}:
         written = written["jobs"]
     if not isinstance(written, list):
-        return [read(Job, written, where)]
+        return [_job(written, where)]
     if not written:
         raise SpecInvalid(f"{where} has no jobs; expected one job, a list of jobs, or jobs: with a list")
-    return [read(Job, one, f"job {position} of {where}") for position, one in enumerate(written, start=1)]
+    return [_job(one, f"job {position} of {where}") for position, one in enumerate(written, start=1)]
+
+
+def _job(written: object, where: str) -> Job:
+    if isinstance(written, dict) and (found := {"service", "services", "replicas"} & set(written)):
+        raise SpecInvalid(
+            f"{where} has {found.pop()!r}, but a file holds jobs only; "
+            "start a service in Python with Cell.apply(name=..., command=..., replicas=...)"
+        )
+    return read(Job, written, where)

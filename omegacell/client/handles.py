@@ -60,7 +60,9 @@ class JobHandle:
 
         try:
             if not self._pauses.until(ended, timeout):
-                raise TimeoutError(f"job {self.id} ({status.name}) is still {status.state} after {timeout} s")
+                raise TimeoutError(
+                    f"job {self.id} ({status.name}) is still {status.state} after {round(timeout or 0, 3):g} s"
+                )
         finally:
             if isinstance(show, Progress):
                 show.close()
@@ -91,8 +93,11 @@ class JobHandle:
         return self.store.outcomes(self.job_id, final_only=final_only)
 
     def explain(self) -> explanation.Explanation:
-        """Why the job is where it is: in one sentence, and what its scheduler noted at its last attempt."""
-        return explanation.explain(self.store, self.job_id)
+        """Why the job is where it is: in sentences, and what its scheduler noted at its last attempt.
+
+        Just submitted, it waits up to a second for its scheduler's first attempt.
+        """
+        return explanation.explain(self.store, self.job_id, self._pauses)
 
     def logs(self, task: int = 0) -> logs.Logs:
         """The end of what a task wrote, at its last attempt; while it runs only on the host where it runs."""

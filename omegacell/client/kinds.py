@@ -13,10 +13,15 @@ from omegacell.schedulers import kinds, plugins
 def with_known_kinds(spec: JobSpec, store: ClientStore) -> JobSpec:
     """The specification, with the kind of a scheduler that was named by its dotted path.
 
-    PolicyError if nobody here or in the cell knows its policy or its scheduler kind.
+    PolicyError if nobody here or in the cell knows its policy or its scheduler kind, or if the policy is none.
     """
+    if spec.policy.startswith("__main__:"):
+        raise PolicyError(
+            f"policy {spec.policy!r} of job {spec.name!r} is in the program itself, which schedulers cannot import; "
+            "put it into a module"
+        )
     if spec.policy:
-        plugins.load(plugins.POLICIES, "policy", spec.policy)
+        plugins.policy(spec.policy)
     if ":" in spec.scheduler:
         return replace(spec, scheduler=kinds.load(spec.scheduler).kind)
     if spec.scheduler in kinds.names():

@@ -1,27 +1,33 @@
-"""What a task wrote: the tails that its outcome keeps, or the worker's files while it runs on this host."""
+"""What a task wrote: the worker's files where it ran on this host, else the tails that its outcome keeps."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from omegacell.cellstate.errors import NotFound
 from omegacell.cellstate.model import JobStatus, Placement, WorkerStatus
+from omegacell.cellstate.settings import Settings
 from omegacell.cellstate.store import Store
 from omegacell.client.ids import task_text
-from omegacell.workers.logs import log_paths
+from omegacell.workers.logs import LogPaths, log_paths
 
 _TAIL_BYTES = 2**20
-"""Of a running task's files at most so much is shown."""
+"""Of a task's files at most so much is read into memory."""
 _PIECE_BYTES = 2**18
+_STREAMS = ("standard output", "standard error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logs:
-    """The end of what one attempt of a task wrote; `running` while it may still write."""
+    """The end of what one attempt of a task wrote; `running` while it may still write.
+
+    `missing` holds a sentence for each of the two whose beginning is not here.
+    """
 
     job_id: int
     task_index: int
@@ -29,6 +35,7 @@ class Logs:
     running: bool
     stdout: str
     stderr: str
+    missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Standard output, then standard error."""
@@ -44,59 +51,82 @@ def read(store: Store, job_id: int, task_index: int) -> Logs:
     if not outcomes:
         raise NotFound(f"task {task_text(job_id, task_index)} has not run yet, so it has no logs; try later")
     last = outcomes[-1]
+    worker = _worker_of(store, last.machine_id)
+    paths = _paths(worker, job_id, task_index, last.attempt)
+    texts, missing = ["", ""], []
+    for number, tail in enumerate((last.stdout_tail, last.stderr_tail)):
+        found = None if paths is None else _end_of((paths.stdout, paths.stderr)[number], _STREAMS[number])
+        texts[number], gone = found or (tail, _missing_before(tail, _STREAMS[number], worker))
+        missing += [gone] if gone else []
     return Logs(
         job_id=job_id,
         task_index=task_index,
         attempt=last.attempt,
         running=False,
-        stdout=last.stdout_tail,
-        stderr=last.stderr_tail,
+        stdout=texts[0],
+        stderr=texts[1],
+        missing=tuple(missing),
     )
 
 
 class Follower:
-    """Copies what the only task of a job writes while it runs, where this is its host; call follow() often.
+    """Copies what the only task of a job writes, attempt by attempt; call follow() often while it runs.
 
-    What could not be followed (another host, a task that was too short) comes as the outcome's tails at the end.
+    On the host of the attempt its files are copied, whole; from elsewhere come the tails that outcomes keep, when the
+    attempt has ended. `say` is told of attempts that are followed by another, and of output that is not there.
     """
 
-    def __init__(self, store: Store, job_id: int, stdout: BinaryIO, stderr: BinaryIO) -> None:
+    def __init__(
+        self, store: Store, job_id: int, stdout: BinaryIO, stderr: BinaryIO, say: Callable[[str], None]
+    ) -> None:
         self._store, self._job_id = store, job_id
         self._sinks = (stdout, stderr)
-        self._attempt = 0
-        self._files: tuple[Path, Path] | None = None
-        self._copied = [0, 0]
+        self._say = say
+        self._ended = 0
+        self._open(0, None)
 
     def follow(self, status: JobStatus) -> None:
         """Copy what is new."""
-        if status.placed and self._files is None:
-            self._find()
+        if status.placed or status.waiting_retry:
+            placements = self._store.placements(self._job_id)
+            if not placements or placements[0].attempt != self._attempt:
+                self.finish()
+            for placement in placements:
+                if placement.attempt > max(self._ended, self._attempt):
+                    worker = _worker_of(self._store, placement.machine_id)
+                    self._open(placement.attempt, _paths(worker, self._job_id, 0, placement.attempt))
         self._copy()
 
     def finish(self) -> None:
-        """Copy the rest of the last attempt."""
-        last = self._store.outcomes(self._job_id)[-1:]
-        if not last:
-            return
-        if self._files is not None and self._attempt == last[0].attempt:
+        """Copy the rest of every attempt that has ended."""
+        for outcome in self._store.outcomes(self._job_id):
+            if outcome.attempt <= self._ended:
+                continue
+            worker = _worker_of(self._store, outcome.machine_id)
+            if outcome.attempt != self._attempt:
+                self._open(outcome.attempt, _paths(worker, self._job_id, 0, outcome.attempt))
             self._copy()
-            if any(self._copied) or not (last[0].stdout_tail or last[0].stderr_tail):
-                return
-        for sink, tail in zip(self._sinks, (last[0].stdout_tail, last[0].stderr_tail), strict=True):
-            sink.write(tail.encode())
-            sink.flush()
+            for number, tail in enumerate((outcome.stdout_tail, outcome.stderr_tail)):
+                if not self._found[number]:
+                    self._sinks[number].write(tail.encode())
+                    self._sinks[number].flush()
+                    if missing := _missing_before(tail, _STREAMS[number], worker):
+                        self._say(missing)
+            self._ended = outcome.attempt
+            if not outcome.final:
+                how = f"{outcome.state.replace('_', ' ')}: {outcome.error or 'no reason is known'}"
+                self._say(f"attempt {outcome.attempt} {how}; runs again")
 
-    def _find(self) -> None:
-        for placement in self._store.placements(self._job_id):
-            worker = _worker_of(self._store, placement.machine_id)
-            if worker is not None and worker.host == socket.gethostname():
-                paths = log_paths(worker.log_directory, self._job_id, 0, placement.attempt)
-                self._files = (Path(paths.stdout), Path(paths.stderr))
-                self._attempt = placement.attempt
+    def _open(self, attempt: int, paths: LogPaths | None) -> None:
+        self._attempt = attempt
+        self._files = () if paths is None else (Path(paths.stdout), Path(paths.stderr))
+        self._copied = [0, 0]
+        self._found = [False, False]
 
     def _copy(self) -> None:
-        for number, path in enumerate(self._files or ()):
-            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        for number, path in enumerate(self._files):
+            with contextlib.suppress(FileNotFoundError, PermissionError), path.open("rb") as file:
+                self._found[number] = True
                 file.seek(self._copied[number])
                 while piece := file.read(_PIECE_BYTES):
                     self._sinks[number].write(piece)
@@ -106,20 +136,23 @@ class Follower:
 
 def _of_running(store: Store, placement: Placement, task_index: int) -> Logs:
     worker = _worker_of(store, placement.machine_id)
-    if worker is None or worker.host != socket.gethostname():
+    paths = _paths(worker, placement.job_id, task_index, placement.attempt)
+    if paths is None:
         where = f"on host {worker.host}" if worker is not None else "on a machine that was lost"
         raise NotFound(
             f"task {task_text(placement.job_id, task_index)} runs {where}, and its logs can be "
             "read there only until it ends; wait for its end, or ask on that host"
         )
-    paths = log_paths(worker.log_directory, placement.job_id, task_index, placement.attempt)
+    stdout, stdout_missing = _end_of(paths.stdout, _STREAMS[0]) or ("", "")
+    stderr, stderr_missing = _end_of(paths.stderr, _STREAMS[1]) or ("", "")
     return Logs(
         job_id=placement.job_id,
         task_index=task_index,
         attempt=placement.attempt,
         running=True,
-        stdout=_tail(Path(paths.stdout)),
-        stderr=_tail(Path(paths.stderr)),
+        stdout=stdout,
+        stderr=stderr,
+        missing=tuple(filter(None, (stdout_missing, stderr_missing))),
     )
 
 
@@ -129,12 +162,34 @@ def _worker_of(store: Store, machine_id: int) -> WorkerStatus | None:
     return next((one for one in store.workers() if one.worker_id in worker_ids), None)
 
 
-def _tail(path: Path) -> str:
-    """The file's end; "" while there is none. A reader removes nothing, unlike the worker's take_tail."""
+def _paths(worker: WorkerStatus | None, job_id: int, task_index: int, attempt: int) -> LogPaths | None:
+    """An attempt's files; None where they are not on this host."""
+    if worker is None or worker.host != socket.gethostname():
+        return None
+    return log_paths(worker.log_directory, job_id, task_index, attempt)
+
+
+def _end_of(path: str, stream: str) -> tuple[str, str] | None:
+    """The file's end, and a sentence if that is not all; None while there is no file.
+
+    A reader removes nothing, unlike the worker's take_tail.
+    """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL_BYTES))
-            return file.read(_TAIL_BYTES).decode("utf-8", "replace")
-    except FileNotFoundError:
+            text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except (FileNotFoundError, PermissionError):
+        return None
+    if size <= _TAIL_BYTES:
+        return text, ""
+    return text, f"of {stream} only the last {_TAIL_BYTES} bytes are shown; the whole is in {path}"
+
+
+def _missing_before(tail: str, stream: str, worker: WorkerStatus | None) -> str:
+    """A sentence for a tail as long as a worker keeps, before which there was probably more; else ""."""
+    limit = Settings().log_tail_bytes
+    if not tail or len(tail.encode()) < limit:
         return ""
+    where = f"the files on host {worker.host} have the whole" if worker else "its machine was lost"
+    return f"of {stream} only the last {limit} bytes were kept (OMEGA_LOG_TAIL_BYTES of the worker); {where}"

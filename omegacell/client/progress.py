@@ -41,7 +41,7 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, completed=ended_tasks(status), detail=detail(status))
             return
-        line = f"{self._name}: {ended_tasks(status)}/{status.task_count} {detail(status)}"
+        line = f"{self._name}: {ended_tasks(status)}/{status.task_count} ended: {detail(status)}"
         now = time.monotonic()
         if line != self._shown and (status.state.final or now >= self._line_due):
             print(line, file=sys.stderr, flush=True)
@@ -59,6 +59,12 @@ def ended_tasks(status: JobStatus) -> int:
 
 
 def detail(status: JobStatus) -> str:
-    """The state, and the counts that are not zero."""
-    counts = {"placed": status.placed, "to retry": status.waiting_retry, "failed": status.failed}
-    return ", ".join([status.state.value, *(f"{count} {what}" for what, count in counts.items() if count)])
+    """The counts that are not zero; the state while all are."""
+    counts = {
+        "succeeded": status.succeeded,
+        "failed": status.failed,
+        "cancelled": status.cancelled,
+        "placed": status.placed,
+        "to run again": status.waiting_retry,
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or status.state.value

@@ -97,7 +97,7 @@ def omega(data_dir: Path) -> Iterator[Command]:
     command = Command(env={"OMEGA_DATA_DIR": str(data_dir), "COLUMNS": "200"})
     up = command.installed("up", "--runtime", "process", "--machines", "2", "--cpu", "2", "--memory", "1GiB")
     try:
-        assert up.code == 0, up.err
+        assert (up.code, "DSN postgresql://" in up.out) == (0, True), up
         yield command
     finally:
         down = command.installed("down")

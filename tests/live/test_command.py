@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import Command
+from tests.live.conftest import COMMAND_SECONDS, OMEGA, Command
 
 
 def one_line(text: str) -> bool:
@@ -32,6 +35,80 @@ def test_run_of_a_command_that_is_not_there_says_so(omega: Command) -> None:
 def test_run_as_json_is_one_object(omega: Command) -> None:
     told = omega("run", "--json", "--", "echo", "hi").told
     assert (told["state"], told["exit_code"], told["stdout"]) == ("succeeded", 0, "hi\n")
+
+
+def test_run_shows_all_that_was_written_however_short_the_task(omega: Command) -> None:
+    whole = "".join(f"{number}\n" for number in range(1, 100001))
+    for _ in range(5):
+        said = omega("run", "--name", "long", "--", "seq", "1", "100000")
+        assert (said.out == whole, said.err) == (True, "")
+    job_id = omega("jobs", "--json", "--limit", "1").told["jobs"][0]["id"]
+    assert omega("logs", job_id).out == whole
+    assert omega("run", "--json", "--", "seq", "1", "100000").told["stdout"] == whole
+
+
+def test_run_says_what_is_missing_of_a_log_that_has_gone(omega: Command, data_dir: Path) -> None:
+    job_id = omega("submit", "--wait", "-", stdin='{"command": ["seq", "1", "100000"]}').out.split()[0]
+    (file,) = data_dir.rglob(f"tasks/{job_id}/0/0.1.stdout")
+    file.unlink()
+    said = omega("logs", job_id)
+    assert (len(said.out), one_line(said.err)) == (16 * 2**10, True)
+    assert "OMEGA_LOG_TAIL_BYTES" in said.err
+
+
+def test_run_shows_every_attempt_in_order(omega: Command, tmp_path: Path) -> None:
+    script = f"echo x >> {tmp_path}/n; wc -l < {tmp_path}/n; test $(wc -l < {tmp_path}/n) = 2"
+    said = omega("run", "--retries", "2", "--", "sh", "-c", script)
+    assert (said.code, said.out) == (0, "1\n2\n")
+    assert said.err == "omega: attempt 1 failed: exit code 1; runs again\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_run_explains_an_impossible_job_and_a_signal_cancels_it(
+    omega: Command, number: signal.Signals, code: int
+) -> None:
+    name = f"stopped-{code}"
+    running = subprocess.Popen(
+        [OMEGA, "run", "--name", name, "--cpu", "64", "--", "true"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **omega.env},
+    )
+    assert running.stderr is not None
+    said = ""
+    while "Ctrl-C cancels" not in said:
+        line = running.stderr.readline()
+        assert line.startswith("omega: "), said
+        said += line
+    assert "cpu 64" in said
+    running.send_signal(number)
+    assert running.wait(COMMAND_SECONDS) == code
+    running.stderr.close()
+    (found,) = (one for one in omega("jobs", "--json").told["jobs"] if one["name"] == name)
+    assert found["state"] == "cancelled"
+
+
+def test_a_signal_cancels_the_task_that_runs(omega: Command) -> None:
+    command = [str(OMEGA), "run", "--", "sh", "-c", "echo here; exec sleep 1000"]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **omega.env}
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"here\n"
+    running.terminate()
+    assert running.wait(COMMAND_SECONDS) == 143
+    running.stdout.close()
+    assert omega("jobs", "--json", "--limit", "1").told["jobs"][0]["state"] == "cancelled"
+
+
+def test_times_in_options_are_seconds_or_have_a_unit(omega: Command) -> None:
+    assert omega("run", "--timeout", "20", "--", "true").code == 0
+    job_id = omega("submit", "-", stdin='{"command": ["true"]}').out.strip()
+    assert omega("wait", "--timeout", "10m", job_id).code == 0
+    refused = omega("wait", "--timeout", "soon", job_id)
+    assert (refused.code, "--timeout='soon' is no duration" in refused.err) == (2, True)
 
 
 def test_run_with_a_timeout_exits_with_124(omega: Command) -> None:

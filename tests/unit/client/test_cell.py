@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import re
 import threading
 from concurrent.futures import CancelledError
 from typing import Any
@@ -13,6 +15,8 @@ import pytest
 import omegacell as omega
 from omegacell.cellstate.model import AttemptState, JobState
 from omegacell.client.cell import Cell
+from omegacell.client.logs import Follower
+from omegacell.client.waiting import Pauses
 from tests.contract.scene import Scene
 
 
@@ -180,7 +184,7 @@ def test_progress_goes_to_standard_error_as_lines_without_a_terminal(
     handle = cell.submit(name="x", command=["true"])
     play(scene, handle.job_id)
     handle.wait(progress=True)
-    assert capsys.readouterr().err == f"{handle.id} x: 1/1 succeeded\n"
+    assert capsys.readouterr().err == f"{handle.id} x: 1/1 ended: 1 succeeded\n"
 
 
 def test_a_job_is_found_again_by_its_id(cell: Cell) -> None:
@@ -253,6 +257,62 @@ def test_applying_a_service_again_is_no_change_and_a_changed_one_is_refused(cell
     assert cell.apply(omega.Service(name="web", command=["serve"], replicas=4)).job_id == second.job_id
 
 
+def test_a_service_may_be_given_as_object_mapping_or_fields(cell: Cell) -> None:
+    fields: dict[str, Any] = {"name": "web", "command": ["serve"], "replicas": 3}
+    same = [cell.apply(omega.Service(**fields)), cell.apply(fields), cell.apply(**fields)]
+    assert len({one.job_id for one in same}) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "fields", "says"),
+    [
+        (None, {"command": ["x"]}, "service has no name"),
+        (omega.Job(command=["x"]), {}, r"cannot be applied; use submit\(\)"),
+        (omega.Service(name="a", command=["x"]), {"replicas": 2}, "both given"),
+        ({1: 2}, {}, "field 1 is no text"),
+        (3, {}, "3 cannot be applied; expected a Service"),
+    ],
+)
+def test_what_is_no_service_is_refused(cell: Cell, written: Any, fields: Any, says: str) -> None:
+    with pytest.raises(omega.SpecInvalid, match=says):
+        cell.apply(written, **fields)
+
+
+def test_what_is_no_job_is_refused_with_what_to_use(cell: Cell) -> None:
+    with pytest.raises(omega.SpecInvalid, match=r"function print .* use cell\.call\(print, \.\.\.\)"):
+        cell.submit(print, 1)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(omega.SpecInvalid, match=r"but 2 were given; use submit_many\(\)"):
+        cell.submit({"command": ["x"]}, {"command": ["x"]})
+    with pytest.raises(omega.SpecInvalid, match="items is empty; map needs at least one item"):
+        cell.map(abs, [])
+    assert cell.jobs() == ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ("json:JSONDecoder", "has neither place"),
+        ("__main__:Mine", "schedulers cannot import; put it into a module"),
+    ],
+)
+def test_a_policy_that_schedulers_could_not_use_is_refused(cell: Cell, policy: str, says: str) -> None:
+    with pytest.raises(omega.PolicyError, match=says):
+        cell.submit(command=["x"], policy=policy)
+    assert cell.jobs() == ()
+
+
+def test_a_policy_is_given_by_name(cell: Cell) -> None:
+    with pytest.raises(omega.SpecInvalid, match='expected a name such as "best_fit", or "package'):
+        cell.submit(command=["x"], policy=Scene)
+
+
+def test_a_cell_shows_where_it_is_without_its_password(scene: Scene) -> None:
+    dsn = "postgresql://me:secret@127.0.0.1:5432/omega"
+    cell = Cell(scene.store, pauses=Pauses(0.01), dsn=dsn)
+    assert (cell.dsn, repr(cell)) == (dsn, "<Cell 127.0.0.1:5432/omega>")
+    assert Cell(scene.store, pauses=Pauses(0.01)).dsn == ""
+
+
 def test_services_and_jobs_are_not_confused(cell: Cell) -> None:
     with pytest.raises(omega.SpecInvalid, match="service 'web' cannot be submitted; use apply"):
         cell.submit(omega.Service(name="web", command=["x"]))  # type: ignore[arg-type]  # the mistake under test
@@ -267,6 +327,45 @@ def test_a_job_of_a_kind_that_nobody_serves_says_so(cell: Cell, scene: Scene) ->
     assert str(handle.explain()) == f"Job {handle.id} (x) succeeded: of 1 tasks 1 succeeded."
 
 
+def test_a_task_that_runs_again_is_explained_by_its_last_attempt(cell: Cell, scene: Scene) -> None:
+    handle = cell.submit(name="x", command=["boom"], retries=3, backoff="1h", backoff_max="1h")
+    play(
+        scene,
+        handle.job_id,
+        state=AttemptState.FAILED,
+        exit_code=4,
+        error="exit code 4",
+        stderr_tail="a\nno luck\n",
+    )
+    said = str(handle.explain())
+    assert re.search(
+        r"Attempt 1 of task 0 failed with exit code 4 \(no luck\); it runs again in \d+ s\.", said
+    )
+    assert "No attempt" not in said
+
+
+def test_a_failed_job_names_three_failed_tasks_and_their_logs(cell: Cell, scene: Scene) -> None:
+    handle = cell.submit(name="x", command=["boom"], count=5)
+    play(scene, handle.job_id, state=AttemptState.FAILED, exit_code=3, error="exit code 3")
+    said = handle.explain().sentences
+    assert said[1] == f"Task 0 failed with exit code 3; see: omega logs {handle.id}.0."
+    assert len(said) == 4
+
+
+def test_explaining_waits_for_the_first_attempt_where_a_scheduler_lives(cell: Cell, scene: Scene) -> None:
+    scheduler = scene.scheduler()
+    handle = cell.submit(name="x", command=["true"])
+
+    def attempt() -> None:
+        scheduler.claim()
+        scheduler.settle(handle.job_id, explanation='{"attempt":1,"scheduler":"s","pending":1}')
+
+    attempting = threading.Timer(0.05, attempt)
+    attempting.start()
+    assert "Attempt 1 (by s) placed 0 tasks and left 1 waiting." in str(handle.explain())
+    attempting.join()
+
+
 def test_logs_are_those_of_the_last_attempt(cell: Cell, scene: Scene) -> None:
     handle = cell.submit(command=["x"])
     with pytest.raises(omega.NotFound, match="has not run yet"):
@@ -277,6 +376,38 @@ def test_logs_are_those_of_the_last_attempt(cell: Cell, scene: Scene) -> None:
         omega.NotFound, match=rf"task {handle.id}\.1 does not exist; job {handle.id} has 1 tasks"
     ):
         handle.logs(1)
+
+
+def test_a_waiting_time_is_told_in_round_figures(cell: Cell) -> None:
+    with pytest.raises(TimeoutError, match=r"still pending after 0\.01 s$"):
+        cell.submit(command=["x"]).wait(timeout=0.0099999)
+
+
+def test_logs_that_are_as_long_as_what_is_kept_say_so(
+    cell: Cell, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMEGA_LOG_TAIL_BYTES", "4")
+    handle = cell.submit(command=["x"])
+    play(scene, handle.job_id, stdout_tail="tail", stderr_tail="err")
+    (missing,) = handle.logs().missing
+    assert missing.startswith("of standard output only the last 4 bytes were kept (OMEGA_LOG_TAIL_BYTES")
+
+
+def test_a_follower_shows_every_attempt_in_order(cell: Cell, scene: Scene) -> None:
+    handle = cell.submit(command=["x"], retries=1, backoff=0)
+    out, err, said = io.BytesIO(), io.BytesIO(), list[str]()
+    follower = Follower(handle.store, handle.job_id, out, err, said.append)
+    worker, scheduler = scene.worker(), scene.scheduler()
+    machine = worker.machine()
+    for attempt in (1, 2):
+        scheduler.claim()
+        scheduler.commit((handle.job_id, machine, 1))
+        follower.follow(handle.status)
+        worker.end_job(handle.job_id, AttemptState.FAILED, stdout_tail=f"{attempt}\n", error="exit code 1")
+    follower.finish()
+    follower.finish()
+    assert (out.getvalue(), err.getvalue()) == (b"1\n2\n", b"")
+    assert said == ["attempt 1 failed: exit code 1; runs again"]
 
 
 def test_machines_are_drained_and_uncordoned_by_name(cell: Cell, scene: Scene) -> None:

@@ -37,6 +37,11 @@ def test_yaml_reads_as_people_write_it() -> None:
         ("jobs: []", "f has no jobs"),
         ("- command: [x]\n- 3", "job 2 of f is 3; expected the fields of a job"),
         ("- command: [x]\n- commend: [x]", "job 2 of f: job has no field 'commend'; did you mean 'command'?"),
+        (
+            "name: web\ncommand: [x]\nreplicas: 2",
+            "f has 'replicas', but a file holds jobs only; start a service",
+        ),
+        ("services: []", "Cell.apply"),
         ("command: [x]\n3: 4", "expected the fields of a job"),
         ("command: [x]\nresources: {memory: 512m}", "f: memory='512m' has the unknown unit 'm'"),
     ],
