@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from omegacell.cellstate.errors import MachineInUse, NotFound, SpecInvalid
+from omegacell.cellstate.errors import MachineInUse, NotFound
 from omegacell.cellstate.memory.endings import end_placement
 from omegacell.cellstate.memory.fold import fold
 from omegacell.cellstate.memory.state import Cell, Machine, Worker, as_amounts, as_tuple
@@ -18,6 +18,7 @@ from omegacell.cellstate.model import (
     RegisteredMachine,
     Stop,
 )
+from omegacell.cellstate.transactions import check_machines
 
 
 def register(
@@ -48,13 +49,8 @@ def register(
 
 
 def _refuse_taken(cell: Cell, worker: Worker, specs: Sequence[MachineSpec], *, now: float) -> None:
-    names: set[str] = set()
+    check_machines(specs)
     for spec in specs:
-        if spec.name in names:
-            raise SpecInvalid(
-                f"machine {spec.name!r} is registered twice in one call, expected once; name each once"
-            )
-        names.add(spec.name)
         machine_id = cell.machine_of_name.get(spec.name)
         if machine_id is None:
             continue

@@ -1,0 +1,105 @@
+"""The nouns of the cell as plain values: what is submitted, claimed, placed, judged and reported.
+
+Everything here is frozen data without I/O. Amounts are integers with the unit in the name. Times are
+seconds since the Unix epoch as floats (virtual seconds in the simulator). Ids are integers; 0 is never
+an id. Arrays carry their shape in the docstring.
+
+    states.py       how attempts, tasks and jobs stand, and the modes they may be asked for
+    amounts.py      resources as integers with the unit in the name, and the arrays that hold many of them
+    jobs.py         what is submitted, and where it stands
+    machines.py     machines, and the processes that hold a lease: workers and schedulers
+    feed.py         what changed on the machines: the rows a reader applies to its private copy
+    claims.py       what a scheduler asks for and what it is answered: claimed jobs, transactions, verdicts, settlements
+    placements.py   what holds resources now, what workers report of it, and how it ended
+"""
+
+from __future__ import annotations
+
+from omegacell.cellstate.model.amounts import DIMENSIONS, Amounts, Bool, Int64
+from omegacell.cellstate.model.claims import ClaimedJob, Settlement, Transaction, Verdict
+from omegacell.cellstate.model.feed import Changes, MachineFacts, MachineRows, Watermark
+from omegacell.cellstate.model.jobs import (
+    AntiAffinity,
+    Constraint,
+    JobSpec,
+    JobStatus,
+    Submission,
+    Submitted,
+    TaskDefinition,
+)
+from omegacell.cellstate.model.machines import (
+    Lease,
+    MachineSpec,
+    MachineStatus,
+    RegisteredMachine,
+    SchedulerStatus,
+    WorkerSpec,
+    WorkerStatus,
+)
+from omegacell.cellstate.model.placements import (
+    Ended,
+    Holdings,
+    Outcome,
+    Placement,
+    RetryRange,
+    Started,
+    Violation,
+)
+from omegacell.cellstate.model.states import (
+    AttemptState,
+    CommitMode,
+    Detection,
+    JobState,
+    OnLost,
+    Operator,
+    Reason,
+    Stop,
+    TaskKind,
+    TaskState,
+)
+
+__all__ = [
+    "DIMENSIONS",
+    "Amounts",
+    "AntiAffinity",
+    "AttemptState",
+    "Bool",
+    "Changes",
+    "ClaimedJob",
+    "CommitMode",
+    "Constraint",
+    "Detection",
+    "Ended",
+    "Holdings",
+    "Int64",
+    "JobSpec",
+    "JobState",
+    "JobStatus",
+    "Lease",
+    "MachineFacts",
+    "MachineRows",
+    "MachineSpec",
+    "MachineStatus",
+    "OnLost",
+    "Operator",
+    "Outcome",
+    "Placement",
+    "Reason",
+    "RegisteredMachine",
+    "RetryRange",
+    "SchedulerStatus",
+    "Settlement",
+    "Started",
+    "Stop",
+    "Submission",
+    "Submitted",
+    "TaskDefinition",
+    "TaskKind",
+    "TaskState",
+    "Transaction",
+    "Verdict",
+    "Violation",
+    "Watermark",
+    "WorkerSpec",
+    "WorkerStatus",
+]

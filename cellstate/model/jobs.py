@@ -1,0 +1,151 @@
+"""What is submitted, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from omegacell.cellstate.model.amounts import Amounts
+from omegacell.cellstate.model.states import CommitMode, Detection, JobState, OnLost, Operator, TaskKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """A hard condition on one attribute of a machine; a machine without it fails all but NE, NOT_IN."""
+
+    attribute: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AntiAffinity:
+    """At most `limit` placements of the job per value of `attribute` ("machine": per machine)."""
+
+    attribute: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """The immutable specification of a job, validated (spec.py makes it from what users write).
+
+    `timeout_seconds`, `deadline_seconds` and `expected_duration_seconds` are 0 where not given. `policy`
+    and `key` are "" where not given. `service` tasks run again whenever they end. `payload` is the
+    pickled callable of a function job (empty for commands). `gang_min` is 0 for "all tasks".
+    `surroundings` are variables of the place it was submitted from (PWD, PATH ...): defaults for what env and
+    cwd do not say, and no part of what a key stands for.
+    """
+
+    name: str
+    kind: TaskKind
+    task_count: int
+    amounts: Amounts
+    command: tuple[str, ...] = ()
+    payload: bytes = b""
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = ""
+    surroundings: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = "default"
+    key: str = ""
+    scheduler: str = "batch"
+    policy: str = ""
+    constraints: tuple[Constraint, ...] = ()
+    anti_affinity: tuple[AntiAffinity, ...] = ()
+    spread: str = ""
+    priority: int = 100
+    preemptible: bool = True
+    detection: Detection = Detection.FINE
+    commit: CommitMode = CommitMode.INCREMENTAL
+    gang_min: int = 0
+    service: bool = False
+    retries: int = 0
+    backoff_seconds: float = 1.0
+    backoff_max_seconds: float = 60.0
+    on_lost: OnLost = OnLost.RERUN
+    max_lost: int = 5
+    timeout_seconds: float = 0.0
+    deadline_seconds: float = 0.0
+    expected_duration_seconds: float = 0.0
+
+    def task_env(self) -> dict[str, str]:
+        """The environment its tasks get beside their own OMEGA_ variables."""
+        return {name: value for name, value in self.surroundings.items() if name != "PWD"} | dict(self.env)
+
+    def task_cwd(self) -> str:
+        """The directory its tasks start in, "" for the worker's own."""
+        return self.cwd or self.surroundings.get("PWD", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One job to be stored. `submission_id` is made by the client: sent twice, stored once.
+
+    `inputs` are the tasks' own data in index order (empty, or one per task), each an opaque byte string.
+    """
+
+    submission_id: UUID
+    spec: JobSpec
+    inputs: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """The answer to a submission; created is False where the id or the key was already stored."""
+
+    job_id: int
+    created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition:
+    """What a worker needs to run the tasks of a job."""
+
+    job_id: int
+    name: str
+    kind: TaskKind
+    command: tuple[str, ...]
+    payload: bytes
+    env: Mapping[str, str]
+    cwd: str
+    timeout_seconds: float
+    expected_duration_seconds: float
+    amounts: Amounts
+    task_count: int
+    has_inputs: bool
+    service: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """Where a job stands. Counters are of tasks; `never_placed` ones were cancelled before numbering.
+
+    `reason` is "" or one clause on why it ended as it did; times are 0 where not reached.
+    """
+
+    job_id: int
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    scheduler: str
+    priority: int
+    service: bool
+    state: JobState
+    task_count: int
+    next_index: int
+    placed: int
+    waiting_retry: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    never_placed: int
+    attempts: int
+    cancel_requested: bool
+    claimed_by: int
+    reason: str
+    submitted_at: float
+    first_attempt_at: float
+    first_placed_at: float
+    ended_at: float

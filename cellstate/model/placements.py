@@ -1,0 +1,111 @@
+"""What holds resources now, what workers report of it, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegacell.cellstate.model.amounts import Amounts
+from omegacell.cellstate.model.states import AttemptState, Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What holds resources now: `count` tasks of a job, from first_index, on one machine."""
+
+    job_id: int
+    first_index: int
+    count: int
+    attempt: int
+    failures: int
+    lost: int
+    machine_id: int
+    epoch: int
+    amounts: Amounts
+    running: bool
+    stop: Stop
+    placed_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """Everything one machine holds, as of its version."""
+
+    machine_id: int
+    version: int
+    epoch: int
+    placements: tuple[Placement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A worker's word that a placement began to run; compare-and-set on (epoch, attempt)."""
+
+    job_id: int
+    first_index: int
+    attempt: int
+    machine_id: int
+    epoch: int
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A worker's word that a placement ended; compare-and-set on (epoch, attempt).
+
+    `exit_code` is -1 where there is none (callables, start failures); `result` is what a callable
+    returned or raised, pickled; `error` is one line; the tails are the last bytes the task wrote.
+    """
+
+    job_id: int
+    first_index: int
+    attempt: int
+    machine_id: int
+    epoch: int
+    state: AttemptState
+    exit_code: int
+    started_at: float
+    ended_at: float
+    result: bytes = b""
+    error: str = ""
+    stdout_tail: str = ""
+    stderr_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one attempt of one task ended; `final` where no further attempt follows."""
+
+    job_id: int
+    task_index: int
+    attempt: int
+    state: AttemptState
+    final: bool
+    machine_id: int
+    exit_code: int
+    started_at: float
+    ended_at: float
+    result: bytes
+    error: str
+    stdout_tail: str
+    stderr_tail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRange:
+    """Tasks first_index .. first_index + count - 1 of a job, to be run again from not_before on."""
+
+    job_id: int
+    first_index: int
+    count: int
+    attempt: int
+    failures: int
+    lost: int
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A broken invariant: its name and one sentence with the values that differ."""
+
+    invariant: str
+    detail: str
