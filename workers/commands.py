@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable
 
@@ -141,6 +142,17 @@ class _Command:
         return take_tail(self._logs.stdout, limit), take_tail(self._logs.stderr, limit)
 
 
+def _is_anywhere(task: Task, program: str) -> bool:
+    """Whether there is such a file to execute. The kernel's word is not enough.
+
+    With a folder on PATH that this user may not enter, it says "permission denied" of any missing program.
+    """
+    if "/" in program:
+        return os.path.lexists(os.path.join(task.definition.cwd, program))
+    path = task.definition.env.get("PATH") or os.environ.get("PATH")
+    return shutil.which(program, mode=os.F_OK, path=path) is not None
+
+
 def describe_start_failure(task: Task, error: OSError | ValueError) -> str:
     """One sentence on why a task could not start."""
     cwd, program = task.definition.cwd, (*task.definition.command, "")[0]
@@ -150,7 +162,7 @@ def describe_start_failure(task: Task, error: OSError | ValueError) -> str:
         return f"an argument or variable of {task.key} cannot be passed to a process: {error}"
     if cwd and not os.path.isdir(cwd):
         return f"working directory {cwd!r} does not exist on machine {task.machine}; create it or set cwd"
-    if isinstance(error, FileNotFoundError) and error.filename == program:
+    if isinstance(error, OSError) and error.filename == program and not _is_anywhere(task, program):
         return (
             f"command {program!r} was not found on machine {task.machine}; give its path or set PATH in env"
         )

@@ -14,8 +14,8 @@ from tests.live.conftest import Command
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that the embedded server's user can reach too, with a short path for Ray's sockets."""
-    with TemporaryDirectory(dir="/tmp") as name:
+    """A folder that the embedded server's user can reach too."""
+    with TemporaryDirectory() as name:
         os.chmod(name, 0o755)
         yield Path(name)
 
