@@ -162,7 +162,7 @@ def describe_start_failure(task: Task, error: OSError | ValueError) -> str:
         return f"an argument or variable of {task.key} cannot be passed to a process: {error}"
     if cwd and not os.path.isdir(cwd):
         return f"working directory {cwd!r} does not exist on machine {task.machine}; create it or set cwd"
-    if isinstance(error, OSError) and error.filename == program and not _is_anywhere(task, program):
+    if error.filename == program and not _is_anywhere(task, program):
         return (
             f"command {program!r} was not found on machine {task.machine}; give its path or set PATH in env"
         )
