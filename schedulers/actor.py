@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -60,7 +59,6 @@ def start_scheduler(
     name: str,
     dsn: str,
     schema: str = "omega",
-    python_path: Sequence[str] = (),
     policy: str = "",
     preset: str = "default",
 ) -> Any:
@@ -75,6 +73,5 @@ def start_scheduler(
         name=name,
         policy=policy,
         preset=preset,
-        python_path=tuple(python_path),
     )
     return ray.remote(SchedulerShell).options(num_cpus=0, max_restarts=-1, max_concurrency=4).remote(options)

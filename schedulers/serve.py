@@ -27,8 +27,8 @@ class SchedulerOptions:
     """What it takes to start a scheduler; plain values, as they cross processes.
 
     `kind` and `policy` are names or `package.module:Name`; `policy` "" means the kind's own. Think times
-    that are UNSET are the preset's. `python_path` is where users' own kinds and policies are found. `seed`
-    makes the random choices repeatable; UNSET draws a fresh one.
+    that are UNSET are the preset's. `seed` makes the random choices repeatable; UNSET
+    draws a fresh one.
     """
 
     dsn: str
@@ -40,7 +40,6 @@ class SchedulerOptions:
     think_job_seconds: float = UNSET
     think_task_seconds: float = UNSET
     seed: int = int(UNSET)
-    python_path: tuple[str, ...] = ()
 
 
 def config_of(options: SchedulerOptions, kind: type[Scheduler], settings: Settings) -> SchedulerConfig:
@@ -68,7 +67,6 @@ def loop_of(options: SchedulerOptions, settings: Settings) -> Iterator[Loop]:
     from omegacell.cellstate.hints import Hints, Listener
     from omegacell.cellstate.postgres import PostgresStore
 
-    sys.path[:0] = [folder for folder in options.python_path if folder not in sys.path]
     _add_user_paths()
     kind = kinds.load(options.kind)
     config = config_of(options, kind, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from omegacell.cellstate.model import MachineStatus, SchedulerStatus
 from omegacell.cli import failing
 from omegacell.cli.output import AsJson, duration, emit, size, table
 from omegacell.client.connecting import connect
+from omegacell.schedulers import metrics
 
 Machine = Annotated[str, typer.Argument(metavar="MACHINE", help="Its name.")]
 
@@ -112,37 +114,30 @@ def version(as_json: AsJson = False) -> None:
 
 
 def scheduler_table(found: tuple[SchedulerStatus, ...]) -> None:
-    """A row for each scheduler, in OMEGA.md's terms."""
+    """A row for each scheduler, in Omega's terms (schedulers/metrics.py)."""
     now = time.time()
     counts = ("TRANSACTIONS", "PLACEMENTS", "CONFLICT FRACTION", "BUSYNESS", "WAIT P50", "WAIT P99")
-    table(
-        ("SCHEDULER", "KIND", "ALIVE", *counts),
-        [
+    rows = []
+    for one in found:
+        measured = metrics.of_status(one, now=now)
+        rows.append(
             (
                 one.name,
                 one.kind,
                 "yes" if one.alive else "no",
-                one.transactions_succeeded + one.transactions_failed,
-                one.placements,
-                f"{conflict_fraction(one):.3f}",
-                f"{busyness(one, now):.3f}",
-                duration(one.wait_p50_seconds) if one.jobs_claimed else "",
-                duration(one.wait_p99_seconds) if one.jobs_claimed else "",
+                measured.transactions,
+                measured.placements,
+                _ratio(measured.conflict_fraction),
+                _ratio(measured.busyness),
+                duration(measured.wait_p50_seconds) if one.jobs_claimed else "",
+                duration(measured.wait_p99_seconds) if one.jobs_claimed else "",
             )
-            for one in found
-        ],
-        right=counts,
-    )
+        )
+    table(("SCHEDULER", "KIND", "ALIVE", *counts), rows, right=counts)
 
 
-def conflict_fraction(scheduler: SchedulerStatus) -> float:
-    """Conflicts per successful transaction, Omega's measure; 0 before the first."""
-    return scheduler.transactions_failed / max(1, scheduler.transactions_succeeded)
-
-
-def busyness(scheduler: SchedulerStatus, now: float) -> float:
-    """The part of its life that the scheduler spent deciding."""
-    return scheduler.busy_seconds / max(1e-9, now - scheduler.registered_at)
+def _ratio(measured: float) -> str:
+    return "" if math.isnan(measured) else f"{measured:.3f}"
 
 
 def _state(machine: MachineStatus) -> str:

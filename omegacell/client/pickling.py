@@ -37,12 +37,6 @@ def dump(value: object) -> bytes:
     raise SpecInvalid(f"{_described(value)} does not pickle: {cause}; {advice}")
 
 
-def dump_all(values: Iterator[object]) -> tuple[bytes, ...]:
-    """Each of `values` pickled; the user's modules are looked up once."""
-    with _register_lock, _user_modules_by_value():
-        return tuple(dump(value) for value in values)
-
-
 def user_modules() -> list[ModuleType]:
     """Loaded modules that are neither omegacell's, nor the standard library's, nor installed."""
     return [module for module in list(sys.modules.values()) if _is_users_own(module)]
