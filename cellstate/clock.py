@@ -14,6 +14,11 @@ class Clock(Protocol):
         ...
 
 
+def boottime() -> float:
+    """Seconds since this host's boot, time asleep included: what leases are measured by on their holder's side."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class SystemClock:
     """The machine's own clock."""
 

@@ -14,7 +14,11 @@ from omegacell.cellstate.errors import SpecInvalid
 Model = TypeVar("Model", bound="Edge")
 
 _EXPECTED = {
+    "bool_parsing": "true or false",
     "callable_type": "a Python function, or another object that can be called",
+    "dict_type": "names with their values",
+    "float_parsing": "a number",
+    "greater_than": "more than {gt:g}",
     "greater_than_equal": "at least {ge}",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
@@ -71,11 +75,16 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _expected(field: str, details: ErrorDetails) -> str:
-    """What would have been accepted there, from pydantic's message."""
+    """What would have been accepted in that field."""
     if field == "command":
         return 'expected a list of strings such as ["python", "train.py"] (a shell line: ["sh", "-c", "..."])'
     if field == "policy":
         return 'expected a name such as "best_fit", or "package.module:Name" of a class in a module'
+    return expected(details)
+
+
+def expected(details: ErrorDetails) -> str:
+    """What would have been accepted there, from pydantic's kind of error or else from its message."""
     known = _EXPECTED.get(details["type"])
     if known is not None:
         return "expected " + known.format(**details.get("ctx", {}))

@@ -12,22 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from omegacell.cellstate.model import DIMENSIONS, Amounts, Int64, JobState, Violation
+from omegacell.cellstate.model import DEVICE_MILLI, DIMENSIONS, Amounts, Int64, JobState, Violation
+from omegacell.cellstate.room import device_count, device_milli
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineView:
-    """One machine's row."""
+    """One machine's row, its named resources among the amounts; devices: milli used, by index."""
 
     machine_id: int
     epoch: int
     capacity: Amounts
     used: Amounts
+    devices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementView:
-    """One placement's row."""
+    """One placement's row. devices: indexes; preempted_by: the job that a claim put in its place, 0 if none."""
 
     job_id: int
     first_index: int
@@ -35,11 +37,16 @@ class PlacementView:
     machine_id: int
     epoch: int
     amounts: Amounts
+    devices: tuple[int, ...] = ()
+    preempted_by: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """One job's state, with counts that were reported but not folded yet already in its counters."""
+    """One job's state, with counts that were reported but not folded yet already in its counters.
+
+    purged_succeeded, purged_unsuccessful: of its final outcomes, those that a purge dropped; they stay counted.
+    """
 
     job_id: int
     state: JobState
@@ -51,6 +58,8 @@ class JobView:
     cancelled: int
     never_placed: int
     claimed_by: int
+    purged_succeeded: int = 0
+    purged_unsuccessful: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +106,8 @@ def check(view: CellView) -> tuple[Violation, ...]:
     """Every broken invariant; empty is good."""
     return (
         *_used_is_what_placements_hold(view),
+        *_devices_are_as_many_as_amounts_say(view),
+        *_preempted_placements_hold_nothing(view),
         *_placements_are_of_this_epoch(view),
         *_a_task_is_in_one_place(view),
         *_counters_are_outcomes(view),
@@ -107,25 +118,73 @@ def check(view: CellView) -> tuple[Violation, ...]:
 
 
 def _used_is_what_placements_hold(view: CellView) -> Iterator[Violation]:
-    held: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(DIMENSIONS))
+    """In every dimension, of every named resource and on every device of every machine."""
+    held: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for placement in view.placements:
-        for index, dimension in enumerate(DIMENSIONS):
-            held[placement.machine_id][index] += getattr(placement.amounts, dimension)
+        amounts = placement.amounts
+        on_machine = held[placement.machine_id]
+        for dimension in DIMENSIONS:
+            on_machine[dimension] += getattr(amounts, dimension)
+        for name, milli in amounts.custom:
+            on_machine[f"custom {name}"] += milli
+        for index in placement.devices:
+            on_machine[f"device {index}"] += device_milli(amounts.gpu_milli)
     for machine in view.machines:
-        for index, dimension in enumerate(DIMENSIONS):
-            used, capacity = getattr(machine.used, dimension), getattr(machine.capacity, dimension)
-            placed = held[machine.machine_id][index]
-            if used != placed:
+        used, capacity = _by_name(machine)
+        on_machine = held[machine.machine_id]
+        for name in {**used, **capacity, **on_machine}:
+            if used[name] != on_machine[name]:
                 yield Violation(
                     invariant="used is what placements hold",
-                    detail=f"machine {machine.machine_id} has {used} {dimension} used, "
-                    f"its placements hold {placed}",
+                    detail=f"machine {machine.machine_id} has {used[name]} {name} used, "
+                    f"its placements hold {on_machine[name]}",
                 )
-            if not 0 <= used <= capacity:
+            if not 0 <= used[name] <= capacity[name]:
                 yield Violation(
                     invariant="used is within capacity",
-                    detail=f"machine {machine.machine_id} has {used} {dimension} used of {capacity}",
+                    detail=f"machine {machine.machine_id} has {used[name]} {name} used of {capacity[name]}",
                 )
+
+
+def _by_name(machine: MachineView) -> tuple[Counter[str], Counter[str]]:
+    """What a machine has used and what it has, by what that is."""
+    used: Counter[str] = Counter()
+    capacity: Counter[str] = Counter()
+    for counted, amounts in ((used, machine.used), (capacity, machine.capacity)):
+        counted.update({dimension: getattr(amounts, dimension) for dimension in DIMENSIONS})
+        counted.update({f"custom {name}": milli for name, milli in amounts.custom})
+    used.update({f"device {index}": milli for index, milli in enumerate(machine.devices)})
+    capacity.update({f"device {index}": DEVICE_MILLI for index in range(len(machine.devices))})
+    return used, capacity
+
+
+def _devices_are_as_many_as_amounts_say(view: CellView) -> Iterator[Violation]:
+    for machine in view.machines:
+        if len(machine.devices) * DEVICE_MILLI != machine.capacity.gpu_milli:
+            yield Violation(
+                invariant="a machine has the devices of its capacity",
+                detail=f"machine {machine.machine_id} has {len(machine.devices)} devices and a capacity of "
+                f"{machine.capacity.gpu_milli} gpu_milli",
+            )
+    for placement in view.placements:
+        devices, wanted = placement.devices, device_count(placement.amounts.gpu_milli)
+        if len(set(devices)) != len(devices) or len(devices) != wanted:
+            yield Violation(
+                invariant="a placement is on as many devices as it holds",
+                detail=f"task j{placement.job_id}.{placement.first_index} is on the devices "
+                f"{list(devices)}, expected {wanted} different ones",
+            )
+
+
+def _preempted_placements_hold_nothing(view: CellView) -> Iterator[Violation]:
+    for placement in view.placements:
+        if placement.preempted_by and (placement.amounts != Amounts() or placement.devices):
+            yield Violation(
+                invariant="preempted placements hold nothing",
+                detail=f"task j{placement.job_id}.{placement.first_index} gave its place on machine "
+                f"{placement.machine_id} to j{placement.preempted_by} and still holds {placement.amounts} on "
+                f"the devices {list(placement.devices)}",
+            )
 
 
 def _placements_are_of_this_epoch(view: CellView) -> Iterator[Violation]:
@@ -142,25 +201,31 @@ def _placements_are_of_this_epoch(view: CellView) -> Iterator[Violation]:
 
 
 def _a_task_is_in_one_place(view: CellView) -> Iterator[Violation]:
-    """Every numbered task in exactly one of: a retry range, a placement, a final outcome; no other in any."""
+    """Every numbered task in exactly one of: a retry range, a placement, a final outcome; no other in any.
+
+    Tasks whose final outcome a purge dropped are in none, and just as many as were dropped.
+    """
     found: defaultdict[int, list[Int64]] = defaultdict(list)
     rows: tuple[PlacementView | RetryView, ...] = (*view.placements, *view.retries)
     for row in rows:
         found[row.job_id].append(np.arange(row.first_index, row.first_index + row.count, dtype=np.int64))
     for final in view.finals:
         found[final.job_id].append(final.task_indexes)
-    next_indexes = {job.job_id: job.next_index for job in view.jobs}
-    for job_id in sorted(found.keys() | next_indexes.keys()):
-        expected = next_indexes.get(job_id, 0)
+    jobs = {job.job_id: job for job in view.jobs}
+    for job_id in sorted(found.keys() | jobs.keys()):
+        job = jobs.get(job_id)
+        expected = job.next_index if job else 0
+        purged = job.purged_succeeded + job.purged_unsuccessful if job else 0
         indexes = np.concatenate(found[job_id]) if found[job_id] else np.zeros(0, dtype=np.int64)
         places = np.bincount(indexes, minlength=expected)
-        wrong = np.flatnonzero(places != (np.arange(len(places)) < expected))
-        if len(wrong):
-            first = int(wrong[0])
+        numbered = np.arange(len(places)) < expected
+        too_many, none = np.flatnonzero(places > numbered), np.flatnonzero(places < numbered)
+        if len(too_many) or len(none) != purged:
             yield Violation(
                 invariant="a task is in one place",
-                detail=f"{len(wrong)} tasks of job j{job_id}, first of all {first}, are not: {first} is in "
-                f"{places[first]} of placements, retries and final outcomes; {expected} tasks are numbered",
+                detail=f"of the {expected} tasks numbered of job j{job_id} {len(none)} are in no placement, retry "
+                f"or final outcome (first {none[:1]}), expected {purged}, which a purge dropped; {len(too_many)} "
+                f"are in several, or in one and not numbered (first {too_many[:1]})",
             )
 
 
@@ -171,8 +236,8 @@ def _counters_are_outcomes(view: CellView) -> Iterator[Violation]:
     finals = {final.job_id: final for final in view.finals}
     for job in view.jobs:
         final = finals.get(job.job_id)
-        succeeded = final.succeeded if final else 0
-        unsuccessful = len(final.task_indexes) - final.succeeded if final else 0
+        succeeded = job.purged_succeeded + (final.succeeded if final else 0)
+        unsuccessful = job.purged_unsuccessful + (len(final.task_indexes) - final.succeeded if final else 0)
         for counter, counted, there in (
             ("placed", job.placed, placed[job.job_id]),
             ("succeeded", job.succeeded, succeeded),

@@ -3,202 +3,232 @@
 The in-memory store commits by it; sql/functions/judge_claims.sql is its twin, and the stateful tests hold
 the two equal. What goes in is the state *before* the transaction; each claim is judged against that plus
 the accepted claims before it, so a refused claim never takes room from a later one.
+
+A claim of a job that its caller holds, in this order:
+1. Its machine must be known, up, schedulable, not reserved (for another job, of a priority no lower than
+   this job's, until a time after now), and under coarse detection as it was seen.
+2. As many slots as fit are kept: in every dimension, then on devices, then in each named resource by name; the
+   first that allows fewest is the reason. Devices: a share goes on the device with least room that has enough,
+   of equals the first; whole devices are the first that are entirely free. Named devices (one slot) must be as
+   many as the task wants, and all have room. `free` then is the most that one device has free (share),
+   DEVICE_MILLI x free devices (whole), or the least free of those named (0 if there are too many or too few or
+   one does not exist).
+3. If nothing fits, tasks are left, and it names victims: one after another gives its room, until it fits. One that
+   is not placed there under its attempt, or was taken by another claim, before or in this transaction, is gone
+   and passed over; one that is not preemptible or not of lower priority refuses the claim (VICTIM_PROTECTED). If
+   they do not suffice none is taken, and the reason is VICTIM_GONE if one was gone, else what did not fit.
+4. No more slots than ceil(tasks left / tasks per slot): NOTHING_TO_PLACE with `free` = tasks left. What it keeps
+   lowers what is left by slots x tasks per slot, at most to zero. (Slots may hold fewer where retry ranges are
+   short: then more is left than was counted, never less.)
+5. If nothing is kept because of the machine, the sequence, or room (1 to 3, not VICTIM_PROTECTED), and tasks are
+   left: the job's alternatives, by rank, each as in 1 and 2 under fine detection and without named devices; the
+   first with room takes the claim, which is then accepted.
+Then the group: all_or_nothing keeps a job's claims only if every one is accepted in full; gang only if the slots
+placed (those told to stop do not count), the tasks ended and the slots kept reach its minimum. A refused group
+gives back everything, victims too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from uuid import UUID
 
-from omegacell.cellstate.model import DIMENSIONS, CommitMode, Detection, Reason
-
-_DIMENSION_REASONS = (Reason.CPU, Reason.MEMORY, Reason.DISK)
-assert len(_DIMENSION_REASONS) == len(DIMENSIONS)
+from omegacell.cellstate.found import Found, JobFound, MachineFound, PlacementKey, VictimFound
+from omegacell.cellstate.model import CommitMode, Detection, Reason
+from omegacell.cellstate.room import Fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A wish for `slots` placements of a job on a machine, made when its claim_sequence was the one given."""
+    """A wish for `slots` placements of a job on a machine, made when its claim_sequence was the one given.
+
+    Each slot is to run `tasks` tasks. devices: a mask of those the one slot wants, 0 for any.
+    """
 
     job_id: int
     machine_id: int
     slots: int
     claim_sequence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineFound:
-    """A machine as the transaction finds it; tuples are in the order of DIMENSIONS.
-
-    `last_claim_scheduler` is who committed `last_claim_txn`; None and 0 where the machine was never claimed.
-    """
-
-    capacity: tuple[int, ...]
-    used: tuple[int, ...]
-    claim_sequence: int
-    up: bool
-    schedulable: bool
-    last_claim_txn: UUID | None
-    last_claim_scheduler: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFound:
-    """A job that the caller has claimed, as the transaction finds it.
-
-    `placed` counts the tasks that hold a placement or have ended for good: what a gang's minimum asks for.
-    `pending` counts those that may be placed now: unnumbered ones and retries that are due.
-    """
-
-    amounts: tuple[int, ...]
-    detection: Detection
-    commit: CommitMode
-    gang_min: int
-    task_count: int
-    placed: int
-    pending: int
+    tasks: int = 1
+    devices: int = 0
+    victims: tuple[PlacementKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """The answer to one claim, in Verdict's terms."""
+    """The answer to one claim, in Verdict's terms; `devices` has a mask per slot of a job that needs devices."""
 
     accepted: int
     reason: Reason
+    machine_id: int
     free: int = 0
     rival_txn: UUID | None = None
     rival_scheduler: int = 0
+    devices: tuple[int, ...] = ()
+    victims: tuple[PlacementKey, ...] = ()
 
 
 def judge(
     *,
     token_valid: bool,
+    now: float,
     claims: Sequence[Claim],
     jobs: Mapping[int, JobFound],
     machines: Mapping[int, MachineFound],
+    victims: Mapping[PlacementKey, VictimFound],
 ) -> tuple[Ruling, ...]:
     """One ruling per claim, in order.
 
     The claims of a job stand together and ask for at least one slot each; jobs are judged in order of their
-    first claim. `jobs` holds only those the caller has claimed and may place, `machines` only known ones.
+    first claim. `jobs` holds only those the caller has claimed and may place, `machines` only known ones (of
+    claims and alternatives), `victims` those of the named placements that there are.
     """
     if not token_valid:
-        return (Ruling(accepted=0, reason=Reason.TOKEN_LOST),) * len(claims)
-    room = _Room(machines)
+        return tuple(_refused(claim, Reason.TOKEN_LOST) for claim in claims)
+    found = Found(now=now, machines=machines, victims=victims)
     rulings: list[Ruling] = []
     for job_id, of_job in groupby(claims, key=lambda claim: claim.job_id):
         group = tuple(of_job)
         job = jobs.get(job_id)
         if job is None:
-            rulings += [Ruling(accepted=0, reason=Reason.JOB_NOT_CLAIMED)] * len(group)
+            rulings += [_refused(claim, Reason.JOB_NOT_CLAIMED) for claim in group]
         else:
-            rulings += _judge_job(job, group, machines, room)
+            rulings += _judge_job(job, group, found)
     return tuple(rulings)
 
 
-def _judge_job(
-    job: JobFound, claims: Sequence[Claim], machines: Mapping[int, MachineFound], room: _Room
-) -> list[Ruling]:
+def tasks_per_slot(job: JobFound, claim: Claim) -> int:
+    """How many tasks a slot of the claim may hold: a gang runs together, so its slots hold one."""
+    return 1 if job.commit is CommitMode.GANG else claim.tasks
+
+
+def _judge_job(job: JobFound, claims: Sequence[Claim], found: Found) -> list[Ruling]:
     """Judge every claim of one job, also after a refusal, and undo them all if the group is refused."""
     left = job.pending
     rulings: list[Ruling] = []
     for claim in claims:
-        ruling = _judge_claim(job, claim, machines.get(claim.machine_id), room, left)
-        if ruling.accepted:
-            room.take(claim.machine_id, job.amounts, ruling.accepted)
-            left -= ruling.accepted
+        ruling = _judge_claim(job, claim, found, left)
+        left = max(left - ruling.accepted * tasks_per_slot(job, claim), 0)
         rulings.append(ruling)
-    refusal = _group_refusal(job, rulings, accepted=job.pending - left)
+    refusal = _group_refusal(job, rulings)
     if refusal is Reason.ACCEPTED:
         return rulings
-    for claim, ruling in zip(claims, rulings, strict=True):
-        if ruling.accepted:
-            room.take(claim.machine_id, job.amounts, -ruling.accepted)
-    return [_undone(ruling, refusal) for ruling in rulings]
+    for ruling in reversed(rulings):
+        _undo(job, ruling, found)
+    return [
+        _refused(claim, refusal)
+        if ruling.reason is Reason.ACCEPTED
+        else replace(ruling, accepted=0, devices=(), victims=())
+        for claim, ruling in zip(claims, rulings, strict=True)
+    ]
 
 
-def _judge_claim(job: JobFound, claim: Claim, machine: MachineFound | None, room: _Room, left: int) -> Ruling:
-    """One claim against the room its accepted predecessors left, and the `left` tasks of its job."""
-    if machine is None:
-        return Ruling(accepted=0, reason=Reason.MACHINE_UNKNOWN)
-    if not machine.up:
-        return Ruling(accepted=0, reason=Reason.MACHINE_DOWN)
-    if not machine.schedulable:
-        return Ruling(accepted=0, reason=Reason.MACHINE_CORDONED)
-    was_claimed = claim.claim_sequence != machine.claim_sequence
-    rival_txn = machine.last_claim_txn if was_claimed else None
-    rival_scheduler = machine.last_claim_scheduler if was_claimed else 0
-    if was_claimed and job.detection is Detection.COARSE:
-        return Ruling(
-            accepted=0,
-            reason=Reason.SEQUENCE,
-            free=machine.claim_sequence,
-            rival_txn=rival_txn,
-            rival_scheduler=rival_scheduler,
-        )
-    ruling = Ruling(accepted=claim.slots, reason=Reason.ACCEPTED)
-    fit, dimension = _fit(room.free(claim.machine_id), job.amounts, wanted=claim.slots)
-    if fit < claim.slots:
-        ruling = Ruling(
-            accepted=fit,
-            reason=_DIMENSION_REASONS[dimension],
-            free=room.free(claim.machine_id)[dimension],
-            rival_txn=rival_txn,
-            rival_scheduler=rival_scheduler,
-        )
-    if ruling.accepted > left:
-        ruling = Ruling(accepted=left, reason=Reason.NOTHING_TO_PLACE, free=left)
-    if job.commit is CommitMode.ALL_OR_NOTHING and ruling.reason is not Reason.ACCEPTED:
-        return replace(ruling, accepted=0)
-    return ruling
-
-
-def _fit(free: Sequence[int], amounts: Sequence[int], *, wanted: int) -> tuple[int, int]:
-    """How many of `wanted` slots fit, and the first dimension that allows no more (if fewer than wanted)."""
-    fit, dimension = wanted, 0
-    for index, amount in enumerate(amounts):
-        if amount > 0 and free[index] // amount < fit:
-            fit, dimension = free[index] // amount, index
-    return max(fit, 0), dimension
-
-
-def _group_refusal(job: JobFound, rulings: Iterable[Ruling], *, accepted: int) -> Reason:
+def _group_refusal(job: JobFound, rulings: Sequence[Ruling]) -> Reason:
     """Why the job's claims are refused together; ACCEPTED where each stands for itself or all are kept."""
     if job.commit is CommitMode.ALL_OR_NOTHING:
         complete = all(ruling.reason is Reason.ACCEPTED for ruling in rulings)
         return Reason.ACCEPTED if complete else Reason.GROUP
     if job.commit is CommitMode.GANG:
-        return Reason.ACCEPTED if job.placed + accepted >= (job.gang_min or job.task_count) else Reason.GANG
+        together = job.placed + sum(ruling.accepted for ruling in rulings)
+        return Reason.ACCEPTED if together >= (job.gang_min or job.task_count) else Reason.GANG
     return Reason.ACCEPTED
 
 
-def _undone(ruling: Ruling, refusal: Reason) -> Ruling:
-    """A ruling of a refused group: what failed keeps its own reason, what had passed gets the group's."""
-    if ruling.reason is Reason.ACCEPTED:
-        return Ruling(accepted=0, reason=refusal)
-    return replace(ruling, accepted=0)
+def _undo(job: JobFound, ruling: Ruling, found: Found) -> None:
+    """Give back what a kept claim took, victims too."""
+    if not ruling.accepted:
+        return
+    room = found.room(ruling.machine_id)
+    if ruling.devices:
+        for devices in ruling.devices:
+            room.give(job.amounts, devices=devices)
+    else:
+        room.give(job.amounts, slots=ruling.accepted)
+    for key in ruling.victims:
+        found.give_victim_back(key)
 
 
-class _Room:
-    """What is free on each machine, less what this transaction has taken so far."""
+def _judge_claim(job: JobFound, claim: Claim, found: Found, left: int) -> Ruling:
+    """One claim against the room its accepted predecessors left and the `left` tasks of its job; takes its room."""
+    ruling = _on_its_machine(job, claim, found, left)
+    if ruling.accepted or not left or ruling.reason in (Reason.NOTHING_TO_PLACE, Reason.VICTIM_PROTECTED):
+        return ruling
+    for machine_id in job.alternatives:
+        barred, _ = found.barred(job, claim.job_id, machine_id)
+        if barred is Reason.ACCEPTED and found.room(machine_id).fit(job.amounts, wanted=1).slots:
+            devices = found.room(machine_id).place(job.amounts, slots=1)
+            return Ruling(accepted=1, reason=Reason.ACCEPTED, machine_id=machine_id, devices=devices)
+    return ruling
 
-    def __init__(self, machines: Mapping[int, MachineFound]) -> None:
-        self._machines = machines
-        self._free: dict[int, list[int]] = {}
 
-    def free(self, machine_id: int) -> list[int]:
-        """Free amounts of a known machine, in the order of DIMENSIONS."""
-        if machine_id not in self._free:
-            machine = self._machines[machine_id]
-            self._free[machine_id] = [
-                capacity - used for capacity, used in zip(machine.capacity, machine.used, strict=True)
-            ]
-        return self._free[machine_id]
+def _on_its_machine(job: JobFound, claim: Claim, found: Found, left: int) -> Ruling:
+    """One claim on the machine it names."""
+    reason, free = found.barred(job, claim.job_id, claim.machine_id)
+    if reason is not Reason.ACCEPTED:
+        return _refused(claim, reason, free)
+    machine = found.machines[claim.machine_id]
+    rival = machine if claim.claim_sequence != machine.claim_sequence else None
+    if rival and job.detection is Detection.COARSE:
+        return _refused(claim, Reason.SEQUENCE, machine.claim_sequence, rival=rival)
+    room = found.room(claim.machine_id)
+    fit = room.fit(job.amounts, wanted=claim.slots, named=claim.devices)
+    victims: tuple[PlacementKey, ...] = ()
+    if not fit.slots and left and claim.victims:
+        fit, victims = _make_room(job, claim, found, fit)
+    slots_left = -(-left // tasks_per_slot(job, claim))
+    if fit.slots > slots_left:
+        fit = Fit(slots_left, Reason.NOTHING_TO_PLACE, left)
+    accepted = fit.slots
+    if job.commit is CommitMode.ALL_OR_NOTHING and fit.reason is not Reason.ACCEPTED:
+        accepted = 0
+    devices = room.place(job.amounts, slots=accepted, named=claim.devices) if accepted else ()
+    if fit.reason is not Reason.ACCEPTED:
+        refused = _refused(claim, fit.reason, fit.free, rival=rival)
+        return replace(refused, accepted=accepted, devices=devices) if accepted else refused
+    return Ruling(
+        accepted=accepted,
+        reason=Reason.ACCEPTED,
+        machine_id=claim.machine_id,
+        devices=devices,
+        victims=victims,
+    )
 
-    def take(self, machine_id: int, amounts: Sequence[int], slots: int) -> None:
-        """Count `slots` placements of `amounts`; negative gives them back."""
-        free = self.free(machine_id)
-        for index, amount in enumerate(amounts):
-            free[index] -= slots * amount
+
+def _make_room(job: JobFound, claim: Claim, found: Found, unfit: Fit) -> tuple[Fit, tuple[PlacementKey, ...]]:
+    """Take the claim's victims until its slot fits: that, and whom it took; else none, and why not.
+
+    A victim is not looked at before its turn, so that one no longer needed may well be gone or protected.
+    """
+    room = found.room(claim.machine_id)
+    taken: list[PlacementKey] = []
+    for key in claim.victims:
+        victim = found.victims.get(key)
+        if victim is None or victim.machine_id != claim.machine_id or victim.taken or key in found.taken:
+            unfit = unfit._replace(reason=Reason.VICTIM_GONE)
+            continue
+        if not victim.preemptible or victim.priority >= job.priority:
+            unfit = Fit(0, Reason.VICTIM_PROTECTED, 0)
+            break
+        found.take_victim(key)
+        taken.append(key)
+        fit = room.fit(job.amounts, wanted=1, named=claim.devices)
+        if fit.slots:
+            return fit, tuple(taken)
+    for key in taken:
+        found.give_victim_back(key)
+    return unfit, ()
+
+
+def _refused(claim: Claim, reason: Reason, free: int = 0, *, rival: MachineFound | None = None) -> Ruling:
+    """A ruling that keeps nothing; `rival` is the claim's machine if that was claimed since it was seen."""
+    told = rival if rival and reason.conflict else None
+    return Ruling(
+        accepted=0,
+        reason=reason,
+        machine_id=claim.machine_id,
+        free=free,
+        rival_txn=told.last_claim_txn if told else None,
+        rival_scheduler=told.last_claim_scheduler if told else 0,
+    )

@@ -7,11 +7,12 @@ a store: `apply` takes what `SchedulerStore.sync` answered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.cellstate.extras import ExtrasByRow, NamedResource, Reserved
 from omegacell.cellstate.model import DIMENSIONS, Bool, Changes, Int64, MachineFacts, MachineRows, Watermark
 
 Int32 = NDArray[np.int32]
@@ -93,9 +94,9 @@ def _number(word: str) -> float:
 class Snapshot:
     """The cell as one scheduler last saw it. Applying costs what changed, never the size of the cell.
 
-    `free` is capacity less used and is the one array an attempt may write, through its view, which undoes
-    that before the attempt ends. All arrays are windows on buffers that double when full: do not keep
-    them across `apply`.
+    `free` is capacity less used. An attempt may write it, and what is free of devices and named resources,
+    through its view, which undoes that before the attempt ends. All arrays are windows on buffers that double
+    when full: do not keep them across `apply`.
     """
 
     def __init__(self, dimensions: Sequence[str] = DIMENSIONS) -> None:
@@ -113,6 +114,7 @@ class Snapshot:
         self._used: Int64 = np.zeros((0, width), dtype=np.int64)
         self._free: Int64 = np.zeros((0, width), dtype=np.int64)
         self._available: Bool = np.zeros(0, dtype=np.bool_)
+        self._extras = ExtrasByRow()
         # Ids come from one sequence and are dense, so a table from id to row is small, and one gather answers
         # for a whole transaction.
         self._row_of_id: Int32 = np.full(0, -1, dtype=np.int32)
@@ -160,6 +162,24 @@ class Snapshot:
     def available(self) -> Bool:
         """bool[M]: up and schedulable."""
         return self._available[: self._rows]
+
+    @property
+    def device_free(self) -> Int64:
+        """int64[M, D]: milli free on each device as in `free`, -1 where a machine has no such device.
+
+        D is the most devices of any machine, 0 in a cell without devices.
+        """
+        return self._extras.device_free
+
+    @property
+    def named(self) -> Mapping[str, NamedResource]:
+        """The named resources that machines were ever told to have."""
+        return self._extras.named
+
+    @property
+    def reserved(self) -> Reserved:
+        """The machines kept for a gang, also where the time of that has passed."""
+        return self._extras.reserved
 
     @property
     def names(self) -> Sequence[str]:
@@ -214,6 +234,7 @@ class Snapshot:
         self._used[at] = used
         self._free[at] = capacity - used
         self._available[at] = rows.available[order]
+        self._extras.replace(at, rows.extras, self.rows_of)
 
     def _apply_facts(self, facts: Sequence[MachineFacts]) -> None:
         """Replace name and attributes of these machines."""
@@ -255,6 +276,7 @@ class Snapshot:
         self._names.extend([""] * len(machine_ids))
         for column in self._attributes.values():
             column.resize(last, len(self._version))
+        self._extras.resize(last, len(self._version))
 
     def _grow(self, space: int) -> None:
         self._machine_id = _wider(self._machine_id, space)

@@ -24,7 +24,7 @@ from omegacell.cellstate.model import (
     OnLost,
     TaskKind,
 )
-from omegacell.cellstate.units import parse_bytes, parse_cpu, parse_seconds
+from omegacell.cellstate.units import parse_bytes, parse_cpu, parse_custom, parse_gpu, parse_seconds
 
 Dump = Callable[[object], bytes]
 
@@ -65,18 +65,18 @@ def _items(each: Any) -> tuple[Any, ...] | None:
 class Resources(Edge):
     """What each task holds while it runs: CPUs, and bytes as an int or with a unit ("512MiB", "10MB").
 
-    memory=0 means that memory is not accounted.
+    memory=0 means that memory is not accounted. gpu: below 1 a share of one device, else whole devices.
+    custom: amounts of resources that machines have under a name of yours ({"licence": 1}).
     """
 
     cpu: float | str = 1
     memory: int | str = 0
     disk: int | str = 0
-    gpu: float = 0
-    custom: Mapping[str, int] = Field(default_factory=dict)
+    gpu: float | str = 0
+    custom: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> Resources:
-        refuse_unsupported("resources", {"gpu": self.gpu, "custom": dict(self.custom)}, ("gpu", "custom"))
         self.amounts()
         return self
 
@@ -86,6 +86,8 @@ class Resources(Edge):
             cpu_milli=parse_cpu(self.cpu),
             memory_bytes=parse_bytes(self.memory, "memory"),
             disk_bytes=parse_bytes(self.disk, "disk"),
+            gpu_milli=parse_gpu(self.gpu),
+            custom=parse_custom(self.custom),
         )
 
 

@@ -31,12 +31,17 @@ _PLAIN = tuple(
 def to_json(spec: JobSpec) -> dict[str, Any]:
     """Every field but the payload, which appears as its SHA-256; equal specifications give equal dicts.
 
-    Names are JobSpec's; the amounts stand flat, as cpu_milli, memory_bytes and disk_bytes. Ready for
-    json.dumps: enums as their values, tuples as lists.
+    Names are JobSpec's; the amounts stand flat, as cpu_milli, memory_bytes and disk_bytes, and as gpu_milli and
+    custom (an object: name to milli) only where there are any. Ready for json.dumps: enums as their values,
+    tuples as lists.
     """
     written: dict[str, Any] = {name: getattr(spec, name) for name in _PLAIN}
     written |= {name: getattr(spec, name).value for name in _ENUMS}
     written |= {dimension: getattr(spec.amounts, dimension) for dimension in DIMENSIONS}
+    if spec.amounts.gpu_milli:
+        written["gpu_milli"] = spec.amounts.gpu_milli
+    if spec.amounts.custom:
+        written["custom"] = dict(spec.amounts.custom)
     written["command"] = list(spec.command)
     written["env"] = dict(spec.env)
     written["surroundings"] = dict(spec.surroundings)
@@ -66,7 +71,11 @@ def from_json(written: Mapping[str, Any], payload: bytes) -> JobSpec:
         detection=Detection(written["detection"]),
         commit=CommitMode(written["commit"]),
         on_lost=OnLost(written["on_lost"]),
-        amounts=Amounts(**{dimension: written[dimension] for dimension in DIMENSIONS}),
+        amounts=Amounts(
+            **{dimension: written[dimension] for dimension in DIMENSIONS},
+            gpu_milli=written.get("gpu_milli", 0),
+            custom=tuple(sorted(written.get("custom", {}).items())),
+        ),
         command=tuple(written["command"]),
         payload=payload,
         env=dict(written["env"]),

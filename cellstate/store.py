@@ -9,8 +9,11 @@ Rules that hold in every method
 - A task index is in exactly one of: not yet numbered, a retry range, a placement, a final outcome,
   or counted in `never_placed`.
 - `machine.version` rises with every change of a machine's row or of what it holds; `claim_sequence`
-  rises once per transaction that placed something there, and with cordon, drain, uncordon, and every
-  registration or loss (a new epoch): what could make a claim fail. A task's end is not among them.
+  rises once per transaction that placed something there, and with cordon, drain, uncordon, reservation,
+  and every registration or loss (a new epoch): what could make a claim fail. A task's end is not among them.
+- A placement is a slot: it holds the amounts of one task, and runs its `count` tasks one after another.
+- Nothing but a worker's report, or the loss of its machine, ends a placement. Cancellation and drain set
+  its `stop`; preemption too, and takes its amounts away at once for the winner, which starts after it ended.
 - A job with work to place that nobody has claimed has exactly one row in the queue.
 """
 
@@ -24,14 +27,20 @@ from omegacell.cellstate.model import (
     ClaimedJob,
     Ended,
     Holdings,
+    Int64,
     JobState,
     JobStatus,
+    Kept,
     Lease,
     MachineSpec,
     MachineStatus,
     Outcome,
     Placement,
+    Preemptible,
+    Preemption,
+    Purged,
     RegisteredMachine,
+    Reservation,
     RetryRange,
     SchedulerStatus,
     Settlement,
@@ -46,6 +55,9 @@ from omegacell.cellstate.model import (
     WorkerSpec,
     WorkerStatus,
 )
+
+RESERVED_SECONDS_AT_MOST = 60.0
+"""A reservation that is not used lets machines idle: it is short, and the gang ages anew before its next."""
 
 
 class ClientStore(Protocol):
@@ -102,6 +114,23 @@ class ClientStore(Protocol):
 
     def explanation(self, job_id: int) -> str:
         """The JSON object its scheduler left at its last settlement, "{}" if none; NotFound as job()."""
+        ...
+
+    def preemptions(self, job_id: int) -> tuple[Preemption, ...]:
+        """What the job took from others and what others took from it, by time; kept until a purge."""
+        ...
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """What is reserved now, by machine."""
+        ...
+
+    def purge(self, *, older_than_seconds: float) -> Purged:
+        """Forget jobs that ended longer ago than that, with all that is kept of them.
+
+        PostgreSQL also drops the daily partitions of log and outcomes that are wholly older (those of today
+        and yesterday are always kept); final outcomes dropped so of jobs that remain stay counted in them.
+        Under a lock timeout: what somebody holds is left for the next purge. In-memory: jobs only.
+        """
         ...
 
     def machines(self) -> tuple[MachineStatus, ...]:
@@ -172,7 +201,11 @@ class SchedulerStore(Protocol):
     def commit(self, transaction: Transaction) -> Verdict:
         """Judge and apply the claims in one round trip (DESIGN section 4).
 
-        The rule is judge.py's. The job's specification decides detection and commit mode. A replaced
+        The rule is judge.py's. The job's specification decides detection and commit mode. Slots are numbered
+        in the order of claims: each takes up to its claim's `tasks` from the due retry range of the lowest
+        index (never joining two; what is left of it stays a range), else from next_index. Victims taken keep
+        their placement with nothing charged, stop=preempt (a cancel stays one) and preempted_by=the winner's
+        job, and each is recorded (ClientStore.preemptions). A job that got a slot loses its reservation. A replaced
         token refuses everything with TOKEN_LOST; a job that is not claimed by this scheduler refuses
         its claims with JOB_NOT_CLAIMED. The same txn_id again gives the first answer (rows are fresh)
         and applies nothing, also while the first is still running, and whatever the token is by then.
@@ -185,13 +218,33 @@ class SchedulerStore(Protocol):
         """
         ...
 
+    def preemptible(self, machine_ids: Int64, *, below: int) -> Preemptible:
+        """What these machines hold of preemptible jobs of a priority lower than `below`.
+
+        Without what is already preempted; at most a few thousand machines should be asked for in a call.
+        """
+        ...
+
+    def reserve(
+        self, scheduler_id: int, token: int, job_id: int, machine_ids: Int64, *, seconds: float
+    ) -> int:
+        """Keep machines for a gang that the caller holds, for so long (RESERVED_SECONDS_AT_MOST); how many.
+
+        Of those given, the ones that are up, schedulable and not kept for another job; what the job had
+        reserved before is let go. The commit refuses there (MACHINE_RESERVED) the claims of other jobs whose
+        priority is not higher. It ends with its time, with the job's next accepted slot, or with
+        cancellation; readers learn of an early end with the machine's next change. 0 for a job that is not
+        the caller's or no gang. TokenLost if replaced.
+        """
+        ...
+
     def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
         """Give claimed jobs back: to the queue from not_before on if they have work, else to nobody.
 
         A job with only retries that are not yet due waits for the earliest of them if that is later.
-        gave_up cancels what is not placed, with the reason "gave up ..."; `attempts` rises by one, and
-        `fruitless` by one or to zero if placed_any. Jobs not held by the caller are passed over.
-        TokenLost if replaced.
+        gave_up cancels what is not placed, with the reason "gave up ..."; `attempts` rises by one, `fruitless`
+        by one or to zero if placed_any, `conflicts` by one if conflicted or to zero. Jobs not held by the
+        caller are passed over. TokenLost if replaced.
         """
         ...
 
@@ -259,18 +312,28 @@ class WorkerStore(Protocol):
         """Note that placements run; those no longer held under (epoch, attempt) are passed over."""
         ...
 
-    def report_ended(self, worker_id: int, token: int, ended: Sequence[Ended]) -> tuple[bool, ...]:
-        """End placements: free the machine, record the outcome, run again or not; then fold the jobs.
+    def report_ended(
+        self, worker_id: int, token: int, ended: Sequence[Ended], *, kept: Sequence[Kept] = ()
+    ) -> tuple[bool, ...]:
+        """End slots: free the machine, record the outcomes, run again or not; then fold the jobs.
 
-        True where it was accepted; False where the placement is not held under (epoch, attempt): a
-        zombie's word changes nothing, and a report sent twice is applied once. What follows, for a job
-        whose cancellation was asked for: every state but SUCCEEDED is final, and the task counts as
-        cancelled. Else by state:
+        One entry per task that ended; together they end the slots they name, except for the task that `kept`
+        names, with which the slot goes on (still charged). Tasks of such a slot that nothing is said of never
+        ran: they wait to be placed at once as a retry range with attempt + 1, without an outcome, and use
+        neither retries nor losses (of a cancelled job: fold cancels them).
+
+        True where it was accepted; False where the slot is not held under (epoch, attempt) or is not one of
+        that task: a zombie's word changes nothing, and a report sent twice is applied once. A slot that was
+        preempted by a claim (preempted_by) ends, each reported task as PREEMPTED, whatever is said: what it
+        says other than PREEMPTED or CANCELLED is answered False (what it keeps, it keeps: the winner waits on). What follows, for a job whose cancellation
+        was asked for: every state but SUCCEEDED is final, and the task counts as cancelled. Else by state:
         SUCCEEDED final (a service's runs again with back-off); FAILED, START_FAILED, TIMED_OUT run again
         with failures + 1 while failures < retries (a service's always), after back-off, else final and
         failed; CANCELLED final; PREEMPTED runs again at once with lost + 1, or is final and failed once
         lost = max_lost; LOST likewise, and final at once if on_lost=fail. A service's task is final
-        only by cancellation. Every next attempt has attempt + 1. Back-off: backoff.delay_seconds.
+        only by cancellation. Every next attempt has attempt + 1. Back-off: backoff.delay_seconds. Tasks that
+        run again with the same attempt, failures, losses and not_before, next to each other in one slot, are
+        one retry range. Tasks that SUCCEEDED or FAILED count for ClaimedJob.mean_task_seconds.
         """
         ...
 
@@ -278,8 +341,10 @@ class WorkerStore(Protocol):
         """Fold reported counts into job_state (all jobs that have some, if none are named).
 
         Sets final states, requeues jobs that have work again, turns retries of cancelled jobs into
-        cancelled outcomes. The number of jobs folded. Only this sets a job's final state: SUCCEEDED if
-        all tasks succeeded; else CANCELLED if cancellation was asked for; else FAILED.
+        cancelled outcomes. A gang (not cancelled, with work) that holds fewer slots without a stop than its
+        minimum less its ended tasks restarts together: those slots get stop=preempt. The number of jobs
+        folded. Only this sets a job's final state: SUCCEEDED if all tasks succeeded; else CANCELLED if
+        cancellation was asked for; else FAILED.
         """
         ...
 

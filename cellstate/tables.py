@@ -2,7 +2,8 @@
 
 All live in one configurable PostgreSQL schema, found through the search path. Amounts never leave
 0 .. capacity: the CHECKs hold that even against a wrong commit function. Hot rows (machine, job_state,
-scheduler, worker) have a low fill factor and no index on what changes, so that updates stay HOT.
+scheduler, worker) have a low fill factor and no index on what changes, so that updates stay HOT. machine.extended
+says that there are rows of the machine in device or machine_custom; placement.devices is a bit mask.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.types import UserDefinedType
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The migration this code speaks; equals the one Alembic head (a test holds it to that)."""
 
 
@@ -81,6 +82,15 @@ def _time(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
+def _vacuumed(*, scale_factor: float, threshold: int) -> dict[str, float]:
+    """Autovacuum as a table of short-lived or often changed rows needs it; reasons in migration 0002."""
+    return {
+        "autovacuum_vacuum_scale_factor": scale_factor,
+        "autovacuum_vacuum_threshold": threshold,
+        "autovacuum_vacuum_cost_delay": 0,
+    }
+
+
 cell = Table(
     "cell",
     metadata,
@@ -88,6 +98,7 @@ cell = Table(
     _text("schema_version"),
     _text("functions_digest"),
     _bigint("generation"),
+    Column("purged_xid", Xid8, nullable=False, server_default="0"),
     CheckConstraint("cell_id = 1", name="one_row"),
 )
 
@@ -143,11 +154,12 @@ machine = Table(
     _bigint("worker_id"),
     _bool("up", "true"),
     _bool("schedulable", "true"),
+    _bool("extended", "false"),
     CheckConstraint("used_cpu_milli BETWEEN 0 AND cpu_milli", name="cpu_fits"),
     CheckConstraint("used_memory_bytes BETWEEN 0 AND memory_bytes", name="memory_fits"),
     CheckConstraint("used_disk_bytes BETWEEN 0 AND disk_bytes", name="disk_fits"),
     Index(None, "worker_id"),
-    postgresql_with={"fillfactor": 50},
+    postgresql_with={"fillfactor": 50} | _vacuumed(scale_factor=0.2, threshold=2000),
 )
 
 machine_fact = Table(
@@ -163,10 +175,44 @@ device = Table(
     metadata,
     _bigint("machine_id", primary_key=True),
     Column("device_index", SmallInteger, primary_key=True, autoincrement=False),
-    _int("capacity_milli", default="1000"),
     _int("used_milli", default="0"),
+    CheckConstraint("used_milli BETWEEN 0 AND 1000", name="fits"),
+    postgresql_with={"fillfactor": 50},
+)
+
+machine_custom = Table(
+    "machine_custom",
+    metadata,
+    _bigint("machine_id", primary_key=True),
+    Column("name", Text, primary_key=True),
+    _bigint("capacity_milli"),
+    _bigint("used_milli", default="0"),
     CheckConstraint("used_milli BETWEEN 0 AND capacity_milli", name="fits"),
     postgresql_with={"fillfactor": 50},
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    _bigint("machine_id", primary_key=True),
+    _bigint("job_id"),
+    _int("priority"),
+    _time("until"),
+    Index(None, "job_id"),
+)
+
+preemption = Table(
+    "preemption",
+    metadata,
+    _time("at"),
+    _bigint("machine_id"),
+    _bigint("winner_job"),
+    _bigint("victim_job"),
+    _bigint("first_index"),
+    _int("count"),
+    _int("attempt"),
+    Index(None, "winner_job"),
+    Index(None, "victim_job"),
 )
 
 job = Table(
@@ -180,9 +226,12 @@ job = Table(
     Column("labels", JSONB, nullable=False),
     _text("scheduler"),
     _int("priority"),
+    _bool("preemptible", "true"),
     _bigint("cpu_milli"),
     _bigint("memory_bytes"),
     _bigint("disk_bytes"),
+    _bigint("gpu_milli", default="0"),
+    Column("custom", JSONB),
     _text("detection"),
     _text("commit"),
     _bigint("gang_min"),
@@ -197,6 +246,7 @@ job = Table(
     _text("inputs_digest"),
     _time("submitted_at"),
     CheckConstraint("cpu_milli >= 0 AND memory_bytes >= 0 AND disk_bytes >= 0", name="amounts"),
+    CheckConstraint("gpu_milli >= 0 AND (gpu_milli < 1000 OR gpu_milli % 1000 = 0)", name="devices"),
     CheckConstraint("detection IN ('fine', 'coarse')", name="detection"),
     CheckConstraint("commit IN ('incremental', 'all_or_nothing', 'gang')", name="commit"),
     CheckConstraint("on_lost IN ('rerun', 'fail')", name="on_lost"),
@@ -218,6 +268,11 @@ job_state = Table(
     _bigint("never_placed", default="0"),
     _bigint("attempts", default="0"),
     _bigint("fruitless", default="0"),
+    _bigint("conflicts", default="0"),
+    _bigint("measured_tasks", default="0"),
+    _bigint("measured_us", default="0"),
+    _bigint("purged_succeeded", default="0"),
+    _bigint("purged_unsuccessful", default="0"),
     _bool("cancel_requested", "false"),
     _bigint("claimed_by", default="0"),
     _bigint("first_scheduler", default="0"),
@@ -231,7 +286,7 @@ job_state = Table(
     CheckConstraint("next_index + never_placed <= task_count AND next_index >= 0", name="numbering"),
     CheckConstraint("placed >= 0 AND succeeded + failed + cancelled <= task_count", name="counters"),
     Index("job_state_claimed_by_index", "claimed_by", postgresql_where=text("claimed_by <> 0")),
-    postgresql_with={"fillfactor": 50},
+    postgresql_with={"fillfactor": 50} | _vacuumed(scale_factor=0.2, threshold=2000),
 )
 
 job_explanation = Table(
@@ -251,6 +306,7 @@ job_queue = Table(
     Column("position", BigInteger, Identity(always=False), nullable=False),
     _time("not_before"),
     Index("job_queue_order_index", "scheduler", desc("priority"), "position"),
+    postgresql_with=_vacuumed(scale_factor=0.1, threshold=500),
 )
 
 task_input = Table(
@@ -273,6 +329,7 @@ retry = Table(
     _int("lost"),
     _time("not_before"),
     CheckConstraint("count >= 1", name="count"),
+    postgresql_with=_vacuumed(scale_factor=0.1, threshold=500),
 )
 
 placement = Table(
@@ -292,10 +349,12 @@ placement = Table(
     _bool("running", "false"),
     _text("stop", default=""),
     _time("placed_at"),
+    Column("devices", BigInteger),
+    Column("preempted_by", BigInteger),
     CheckConstraint("stop IN ('', 'cancel', 'preempt')", name="stop"),
     CheckConstraint("count >= 1", name="count"),
     Index(None, "machine_id"),
-    postgresql_with={"fillfactor": 80},
+    postgresql_with={"fillfactor": 80} | _vacuumed(scale_factor=0.1, threshold=2000),
 )
 
 outcome = Table(
@@ -327,7 +386,10 @@ job_delta = Table(
     _bigint("succeeded"),
     _bigint("failed"),
     _bigint("cancelled"),
+    _bigint("measured_tasks", default="0"),
+    _bigint("measured_us", default="0"),
     Index(None, "job_id"),
+    postgresql_with=_vacuumed(scale_factor=0.1, threshold=500),
 )
 
 cell_log = Table(
@@ -348,6 +410,10 @@ cell_log = Table(
     Column("claim_first_index", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("claim_rival_txn", ARRAY(UUID(as_uuid=True)), nullable=False, server_default="{}"),
     Column("claim_rival_scheduler", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("claim_tasks", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("claim_placed", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("claim_placed_on", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("claim_preempted", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("machine_id", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("machine_version", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("machine_used", ARRAY(BigInteger), nullable=False, server_default="{}"),

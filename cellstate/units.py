@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from omegacell.cellstate.errors import SpecInvalid
+from omegacell.cellstate.model import DEVICE_MILLI, DEVICES_AT_MOST, DIMENSIONS
 
 LARGEST = 2**63 - 1
 """PostgreSQL's bigint and NumPy's int64 hold no more."""
@@ -24,6 +26,8 @@ _BYTES = {
     "KB": 1000,
 }
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_RESOURCE = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
+_BUILT_IN = frozenset({"cpu", "memory", "disk", "gpu", "gpu_milli", *DIMENSIONS})
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", re.ASCII)
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*", re.ASCII)
 
@@ -51,26 +55,86 @@ def parse_bytes(value: object, name: str) -> int:
 
 def parse_cpu(value: object, name: str = "cpu") -> int:
     """Thousandths of a CPU from a number of CPUs; below 0.001, or finer than it, is refused."""
+    return _thousandths(value, name, "CPU")
+
+
+def parse_gpu(value: object, name: str = "gpu") -> int:
+    """Thousandths of a device: below 1 a share of one, else whole devices; 0 where none is asked for."""
+    milli = _thousandths(value, name, "GPU", least=0)
+    if milli > DEVICE_MILLI and milli % DEVICE_MILLI:
+        below, above = milli // DEVICE_MILLI, milli // DEVICE_MILLI + 1
+        raise SpecInvalid(
+            f"{name}={value!r} is neither a share of one GPU nor whole ones; write {below} or {above}, "
+            "or less than 1 for a share"
+        )
+    if milli > DEVICES_AT_MOST * DEVICE_MILLI:
+        raise SpecInvalid(
+            f"{name}={value!r} is more than a machine can have; expected at most {DEVICES_AT_MOST}"
+        )
+    return milli
+
+
+def parse_custom(value: object, name: str = "custom") -> tuple[tuple[str, int], ...]:
+    """(resource, thousandths) by name, from a mapping of names to positive amounts."""
+    if not isinstance(value, Mapping):
+        raise SpecInvalid(f'{name}={value!r} names no resources; expected for instance {{"licence": 1}}')
+    for resource in value:
+        if not isinstance(resource, str) or not _RESOURCE.fullmatch(resource):
+            raise SpecInvalid(
+                f"{name}={resource!r} is no name of a resource; expected letters, digits and ._/- such as licence"
+            )
+        if resource in _BUILT_IN:
+            own = resource.partition("_")[0]
+            raise SpecInvalid(f"{name}={resource!r} is a resource of its own; write {own}=... beside custom")
+    amounts = {
+        resource: _thousandths(amount, f"{name}[{resource!r}]", "unit") for resource, amount in value.items()
+    }
+    return tuple(sorted(amounts.items()))
+
+
+def parse_devices(value: object, name: str = "gpu") -> int:
+    """Thousandths of a device from the number of devices that a machine has; 0 where it has none."""
+    milli = parse_gpu(value, name)
+    if milli % DEVICE_MILLI:
+        raise SpecInvalid(f"{name}={value!r} is a share of one GPU; a machine has whole ones, such as 2")
+    return milli
+
+
+def custom_words(words: Sequence[str], name: str = "--custom") -> dict[str, str]:
+    """What options of NAME=AMOUNT say, as parse_custom takes it."""
+    amounts: dict[str, str] = {}
+    for word in words:
+        resource, equals, amount = word.partition("=")
+        if not (resource and equals):
+            raise SpecInvalid(f"{name}={word!r} is no resource; write NAME=AMOUNT, such as licence=2")
+        if resource in amounts:
+            raise SpecInvalid(f"{name}={word!r} names {resource} again; give each resource one amount")
+        amounts[resource] = amount
+    return amounts
+
+
+def _thousandths(value: object, name: str, unit: str, *, least: int = 1) -> int:
+    """Thousandths of a unit from a number of units; below `least`, or finer than one, is refused."""
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
             raise InvalidOperation
-        cpus = Decimal(str(value).strip())
-        if not cpus.is_finite():
+        amount = Decimal(str(value).strip())
+        if not amount.is_finite():
             raise InvalidOperation
     except InvalidOperation:
         raise SpecInvalid(
-            f"{name}={value!r} is no number of CPUs; expected a number such as 2 or 0.5"
+            f"{name}={value!r} is no number of {unit}s; expected a number such as 2 or 0.5"
         ) from None
-    milli = cpus * 1000
-    if milli < 1:
-        raise SpecInvalid(f"{name}={value!r} is too small; expected at least 0.001 CPU")
+    milli = amount * 1000
+    if milli < 1 and not milli == least == 0:
+        raise SpecInvalid(f"{name}={value!r} is too small; expected at least 0.001")
     whole = milli.to_integral_value()
     # 0.1 + 0.2 is 0.30000000000000004: the float's own inexactness is not the user's.
     if abs(milli - whole) > Decimal("1e-9") * whole:
         raise SpecInvalid(
-            f"{name}={value!r} is finer than a thousandth of a CPU; write {whole / 1000} if that is meant"
+            f"{name}={value!r} is finer than a thousandth; write {whole / 1000} if that is meant"
         )
-    return _within(int(whole), value, name, "thousandths of a CPU")
+    return _within(int(whole), value, name, f"thousandths of a {unit}")
 
 
 def parse_seconds(value: object, name: str) -> float:

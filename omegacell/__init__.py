@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from omegacell.cellstate.model import JobStatus as JobStatus
     from omegacell.cellstate.model import MachineStatus as MachineStatus
     from omegacell.cellstate.model import Outcome as Outcome
+    from omegacell.cellstate.model import Placement as Placement
+    from omegacell.cellstate.model import Preemption as Preemption
+    from omegacell.cellstate.model import Purged as Purged
+    from omegacell.cellstate.model import Reservation as Reservation
     from omegacell.cellstate.model import SchedulerStatus as SchedulerStatus
     from omegacell.cellstate.spec import Job as Job
     from omegacell.cellstate.spec import Resources as Resources
@@ -45,7 +49,11 @@ _HOMES = {
     "NotFound": "omegacell.cellstate.errors",
     "OmegaError": "omegacell.cellstate.errors",
     "Outcome": "omegacell.cellstate.model",
+    "Placement": "omegacell.cellstate.model",
     "PolicyError": "omegacell.cellstate.errors",
+    "Preemption": "omegacell.cellstate.model",
+    "Purged": "omegacell.cellstate.model",
+    "Reservation": "omegacell.cellstate.model",
     "Resources": "omegacell.cellstate.spec",
     "SchedulerStatus": "omegacell.cellstate.model",
     "SchemaMismatch": "omegacell.cellstate.errors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from uuid import UUID
@@ -11,6 +11,8 @@ from uuid import UUID
 import numpy as np
 
 from omegacell.cellstate.model import (
+    NO_VICTIMS,
+    Alternatives,
     ClaimedJob,
     CommitMode,
     Int64,
@@ -18,30 +20,68 @@ from omegacell.cellstate.model import (
     Reason,
     Transaction,
     Verdict,
+    Victims,
 )
+from omegacell.cellstate.model.amounts import no_entries
 from omegacell.schedulers.config import SchedulerConfig
-from omegacell.schedulers.refusals import Refusals
+from omegacell.schedulers.refusals import NOT_ASKED, Refusals
 from omegacell.schedulers.retry import Next, Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JobClaims:
+    """What a job claims, with ids instead of rows: machine_id, slots, claim_sequence, tasks: int64[K].
+
+    devices: int64[K], empty where none are named; `victims` count claims from the job's first; alternatives:
+    int64[A], machines by rank.
+    """
+
+    machine_id: Int64 = field(default_factory=no_entries)
+    slots: Int64 = field(default_factory=no_entries)
+    claim_sequence: Int64 = field(default_factory=no_entries)
+    tasks: Int64 = field(default_factory=no_entries)
+    devices: Int64 = field(default_factory=no_entries)
+    victims: Victims = NO_VICTIMS
+    alternatives: Int64 = field(default_factory=no_entries)
+
+    def __len__(self) -> int:
+        """K."""
+        return len(self.machine_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Machines reserved for a job until a time; false where there are none."""
+
+    machines: int
+    until: float
+
+    def __bool__(self) -> bool:
+        return self.machines > 0
+
+
+NO_HOLD = Hold(machines=0, until=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JobAttempt:
     """One job in an attempt: `asked` tasks of its pending ones, of which the plan places `planned`.
 
-    machine_id, slots, claim_sequence: int64[K], its claims (none, if the plan was withheld). `error` is what
-    the policy did wrong, "" for nothing. `withheld` says that the plan was too small for the job's gang.
+    `claims` are none if the plan was `withheld`, as too small for the job's gang. `error` is what the policy did
+    wrong, "" for nothing. `hold` is the job's reservation as planned on, `to_reserve: int64[V]` the machines it
+    should get reserved if nothing of it is placed.
     """
 
     job: ClaimedJob
     policy: str
     asked: int
     planned: int
-    withheld: bool
-    machine_id: Int64
-    slots: Int64
-    claim_sequence: Int64
-    refusals: Refusals
-    error: str
+    withheld: bool = False
+    claims: JobClaims
+    hold: Hold = NO_HOLD
+    to_reserve: Int64 = field(default_factory=no_entries)
+    refusals: Refusals = NOT_ASKED
+    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +100,7 @@ class Attempt:
     @cached_property
     def bounds(self) -> tuple[int, ...]:
         """Where each job's claims begin in the transaction, and where the last one's end."""
-        return (0, *np.cumsum([len(job.machine_id) for job in self.jobs]).tolist())
+        return (0, *np.cumsum([len(planned.claims) for planned in self.jobs]).tolist())
 
     def think_seconds(self, config: SchedulerConfig) -> float:
         """t_job + t_task x (tasks of the job still unplaced), over its jobs. Omega, section 4."""
@@ -72,11 +112,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Finished:
-    """What came of an attempt: the verdict (without claims if nothing was sent), and each job's next step."""
+    """What came of an attempt: the verdict (without claims if nothing was sent), and each job's next step.
+
+    `holds` are the jobs' reservations, old and new.
+    """
 
     attempt: Attempt
     verdict: Verdict
     tallies: tuple[Tally, ...]
+    holds: tuple[Hold, ...]
     next: tuple[Next, ...]
 
     @property
@@ -92,20 +136,55 @@ class Finished:
 
 def transaction_of(jobs: Sequence[JobAttempt], *, txn_id: UUID, scheduler_id: int, token: int) -> Transaction:
     """The claims of all jobs, those of one job together, in the order of the jobs."""
-    lengths = [len(planned.machine_id) for planned in jobs]
+    claims = [planned.claims for planned in jobs]
+    tasks = _joined([each.tasks for each in claims])
     return Transaction(
         txn_id=txn_id,
         scheduler_id=scheduler_id,
         token=token,
-        job_id=np.repeat(np.array([planned.job.job_id for planned in jobs], dtype=np.int64), lengths),
-        machine_id=_joined([planned.machine_id for planned in jobs]),
-        slots=_joined([planned.slots for planned in jobs]),
-        claim_sequence=_joined([planned.claim_sequence for planned in jobs]),
+        job_id=_job_ids(jobs, [len(each) for each in claims]),
+        machine_id=_joined([each.machine_id for each in claims]),
+        slots=_joined([each.slots for each in claims]),
+        claim_sequence=_joined([each.claim_sequence for each in claims]),
+        tasks=tasks if (tasks != 1).any() else no_entries(),
+        devices=_devices(claims),
+        victims=_victims(claims),
+        alternatives=Alternatives(
+            job_id=_job_ids(jobs, [len(each.alternatives) for each in claims]),
+            machine_id=_joined([each.alternatives for each in claims]),
+        ),
+    )
+
+
+def _job_ids(jobs: Sequence[JobAttempt], lengths: Sequence[int]) -> Int64:
+    """Each job's id, so many times."""
+    return np.repeat(np.array([planned.job.job_id for planned in jobs], dtype=np.int64), lengths)
+
+
+def _devices(claims: Sequence[JobClaims]) -> Int64:
+    """The devices named, 0 for the claims of jobs that name none; empty if nobody does."""
+    if not any(len(each.devices) for each in claims):
+        return no_entries()
+    return _joined(
+        [each.devices if len(each.devices) else np.zeros(len(each), dtype=np.int64) for each in claims]
+    )
+
+
+def _victims(claims: Sequence[JobClaims]) -> Victims:
+    """Those of all jobs, their claims counted from the transaction's first."""
+    if not any(len(each.victims.claim) for each in claims):
+        return NO_VICTIMS
+    firsts = np.cumsum([0, *(len(each) for each in claims)])[:-1]
+    return Victims(
+        claim=_joined([each.victims.claim + first for each, first in zip(claims, firsts, strict=True)]),
+        job_id=_joined([each.victims.job_id for each in claims]),
+        first_index=_joined([each.victims.first_index for each in claims]),
+        attempt=_joined([each.victims.attempt for each in claims]),
     )
 
 
 def _joined(pieces: Sequence[Int64]) -> Int64:
-    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+    return np.concatenate(pieces) if pieces else no_entries()
 
 
 _CONFLICT_OF = np.array(
@@ -120,7 +199,7 @@ def tally(attempt: Attempt, verdict: Verdict) -> tuple[Tally, ...]:
     withdrawn = (verdict.reason == Reason.JOB_NOT_CLAIMED) | (verdict.reason == Reason.NOTHING_TO_PLACE)
     return tuple(
         Tally(
-            accepted=int(verdict.accepted[first:last].sum()),
+            accepted=int(verdict.tasks[first:last].sum()),
             conflicts=int(conflicts[first:last].sum()),
             withdrawn=bool(withdrawn[first:last].any()),
         )
@@ -153,7 +232,7 @@ def least_useful(job: ClaimedJob) -> int:
 
 def nothing_claimed(transaction: Transaction, dimensions: int) -> Verdict:
     """The verdict on a transaction without claims, which is not sent."""
-    none = np.zeros(0, dtype=np.int64)
+    none = no_entries()
     amounts = np.zeros((0, dimensions), dtype=np.int64)
     rows = MachineRows(
         machine_id=none,
@@ -166,9 +245,12 @@ def nothing_claimed(transaction: Transaction, dimensions: int) -> Verdict:
     return Verdict(
         txn_id=transaction.txn_id,
         accepted=none,
+        tasks=none,
         reason=none,
+        machine_id=none,
         free=none,
         first_index=none,
+        preempted=none,
         rival_txn=(),
         rival_scheduler=none,
         rows=rows,

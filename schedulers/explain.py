@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
+
+import numpy as np
 
 from omegacell.cellstate.model import ClaimedJob, Reason
 from omegacell.cellstate.snapshot import Snapshot
@@ -39,6 +43,9 @@ def build(scheduler: str, finished: Finished, position: int, snapshot: Snapshot,
         "error": _storable(planned.error),
         "room": _room(planned),
         "conflicts": tally.conflicts,
+        "preempted": int(finished.verdict.preempted[_claims_of(finished, position)].sum()),
+        "alternatives": _alternatives(finished, position),
+        "reserved": asdict(finished.holds[position]) if finished.holds[position] else {},
         "lost": _lost_claims(finished, position, snapshot),
         "retry_in": round(max(step.at - now, 0.0), 3) if isinstance(step, RetryAt) else 0,
         "gave_up": step.attempts if isinstance(step, GiveUp) else 0,
@@ -53,11 +60,32 @@ def _storable(text: str) -> str:
 
 
 def _amounts(job: ClaimedJob) -> dict[str, int]:
+    """What a task takes, under the names that refusals.py uses."""
     amounts = job.amounts
     return {
         "cpu_milli": amounts.cpu_milli,
         "memory_bytes": amounts.memory_bytes,
         "disk_bytes": amounts.disk_bytes,
+        "gpu": amounts.gpu_milli,
+        **dict(amounts.custom),
+    }
+
+
+def _claims_of(finished: Finished, position: int) -> slice:
+    """Where a job's claims stand in the transaction."""
+    return slice(*finished.attempt.bounds[position : position + 2])
+
+
+def _alternatives(finished: Finished, position: int) -> dict[str, int]:
+    """After how many lost attempts how many machines were named beside the claims' own, and how many claims moved."""
+    planned = finished.attempt.jobs[position]
+    if not len(planned.claims.alternatives):
+        return {}
+    went = finished.verdict.machine_id[_claims_of(finished, position)] != planned.claims.machine_id
+    return {
+        "conflicts": planned.job.conflicts,
+        "machines": len(planned.claims.alternatives),
+        "moved": int(went.sum()),
     }
 
 
@@ -69,6 +97,7 @@ def _room(planned: JobAttempt) -> dict[str, Any]:
     return {
         "machines": refused.machines,
         "unavailable": refused.unavailable,
+        "reserved": refused.reserved,
         "constraints": refused.constraints,
         "dimensions": refused.dimensions,
         "anti_affinity": refused.anti_affinity,
@@ -82,8 +111,10 @@ def _room(planned: JobAttempt) -> dict[str, Any]:
 def _lost_claims(finished: Finished, position: int, snapshot: Snapshot) -> list[dict[str, Any]]:
     """The first few refused claims: where, why, what was left, and who was faster."""
     verdict, claims = finished.verdict, finished.attempt.transaction
-    first, last = finished.attempt.bounds[position : position + 2]
-    refused = [k for k in range(first, last) if verdict.reason[k] != Reason.ACCEPTED]
+    mine = _claims_of(finished, position)
+    wanted = np.zeros_like(claims.slots)
+    wanted[mine] = claims.slots[mine] * finished.attempt.jobs[position].claims.tasks
+    refused = (mine.start + np.flatnonzero(verdict.reason[mine] != Reason.ACCEPTED)).tolist()
     # A claim that merely fell with its group says less than the one that brought the group down.
     refused.sort(key=lambda k: verdict.reason[k] in (Reason.GROUP, Reason.GANG))
     rows = snapshot.rows_of(claims.machine_id[refused[:_SHOWN]])
@@ -92,9 +123,9 @@ def _lost_claims(finished: Finished, position: int, snapshot: Snapshot) -> list[
         entry: dict[str, Any] = {
             "machine": snapshot.names[row] if row >= 0 else str(claims.machine_id[k]),
             "reason": Reason(int(verdict.reason[k])).name.lower(),
-            "slots": int(claims.slots[k] - verdict.accepted[k]),
+            "tasks": int(wanted[k] - verdict.tasks[k]),
         }
-        if conflicting(verdict.reason)[k]:
+        if conflicting(verdict.reason)[k] or verdict.reason[k] == Reason.MACHINE_RESERVED:
             entry["free"] = int(verdict.free[k])
         if verdict.rival_scheduler[k]:
             entry["rival_scheduler"] = int(verdict.rival_scheduler[k])
@@ -118,6 +149,7 @@ def render(explanation: str | Mapping[str, Any]) -> list[str]:
             f"It is a gang: {_count(told['gang'], 'task')} must be placed at once, and room was found for "
             f"{told.get('planned', 0)}."
         )
+    sentences += _of_help(told)
     sentences += _of_room(told)
     sentences += _of_conflicts(told)
     if told.get("gave_up"):
@@ -134,6 +166,24 @@ def _summary(told: Mapping[str, Any]) -> str:
     return f"Attempt {told.get('attempt')} {who} placed {_count(placed, 'task')} and left {pending} waiting."
 
 
+def _of_help(told: Mapping[str, Any]) -> list[str]:
+    """What was done for a job that does not find its place by itself."""
+    sentences = []
+    if reserved := told.get("reserved"):
+        count, until = reserved["machines"], datetime.fromtimestamp(reserved["until"], UTC)
+        sentences.append(
+            f"{_count(count, 'machine')} {_are(count)} reserved for it until {until:%H:%M:%S} UTC."
+        )
+    if taken := told.get("preempted"):
+        sentences.append(f"{_count(taken, 'placement')} of lower priority gave way to it.")
+    if others := told.get("alternatives"):
+        sentences.append(
+            f"As {_count(others['conflicts'], 'attempt')} in a row had lost to other schedulers, its claims named "
+            f"{_count(others['machines'], 'machine')} that would do as well, and {others['moved']} went to one of them."
+        )
+    return sentences
+
+
 def _of_room(told: Mapping[str, Any]) -> list[str]:
     room = told.get("room")
     if not room:
@@ -146,8 +196,11 @@ def _of_room(told: Mapping[str, Any]) -> list[str]:
         sentences.append(
             f"{room['unavailable']} {of_all} {_are(room['unavailable'])} down, drained or cordoned."
         )
+    kept = room.get("reserved", 0)
+    if kept:
+        sentences.append(f"{kept} {of_all} {_are(kept)} reserved for a gang.")
     for constraint, refused in room["constraints"].items():
-        available = room["machines"] - room["unavailable"]
+        available = room["machines"] - room["unavailable"] - kept
         if refused == available:
             sentences.append(f"No available machine satisfies {constraint!r}.")
         else:
@@ -192,8 +245,11 @@ def _of_conflicts(told: Mapping[str, Any]) -> list[str]:
     return sentences + [_of_lost(lost) for lost in told.get("lost", ())]
 
 
-_NAMES = {"cpu": "cpu_milli", "memory": "memory_bytes", "disk": "disk_bytes"}
+_NAMES = {"cpu": "cpu_milli", "memory": "memory_bytes", "disk": "disk_bytes", "device": "gpu"}
 _WHY = {
+    "custom": "too little of a named resource was free by then",
+    "victim_gone": "what was to give way to it had ended or given way already, and the rest was too little",
+    "victim_protected": "what was to give way to it may not be preempted",
     "sequence": "it had been claimed since this scheduler looked",
     "machine_down": "it is down",
     "machine_cordoned": "it takes no new tasks",
@@ -210,19 +266,19 @@ def _of_lost(lost: Mapping[str, Any]) -> str:
     why = _WHY.get(reason, reason)
     if reason in _NAMES:
         why = f"only {amount_text(_NAMES[reason], lost.get('free', 0))} was free by then"
+    if reason == "machine_reserved":
+        why = f"it is reserved for job j{lost.get('free', 0)}"
     rival = ""
     if "rival_scheduler" in lost:
         rival = f", taken by scheduler {lost['rival_scheduler']} (transaction {lost['rival_txn']})"
-    return f"{_count(lost['slots'], 'task')} refused on machine {lost['machine']!r}: {why}{rival}."
+    return f"{_count(lost['tasks'], 'task')} refused on machine {lost['machine']!r}: {why}{rival}."
 
 
 def amount_text(dimension: str, amount: int) -> str:
-    """An amount with its unit, as people write it: 2500 cpu_milli is "cpu 2.5"."""
-    if dimension == "cpu_milli":
-        return f"cpu {amount / 1000:g}"
-    name, is_bytes, _ = dimension.partition("_bytes")
-    if not is_bytes:
-        return f"{dimension} {amount}"
+    """An amount with its unit, as people write it: 2500 cpu_milli is "cpu 2.5", as is 2500 of a named resource."""
+    if dimension not in ("memory_bytes", "disk_bytes"):
+        return f"{dimension.removesuffix('_milli')} {amount / 1000:g}"
+    name = dimension.removesuffix("_bytes")
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if amount >= size:
             return f"{name} {amount / size:.4g} {unit}"

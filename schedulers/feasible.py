@@ -1,8 +1,9 @@
 """The hard rules: which machines may take a task of a request, and how many.
 
-In this order: the machine is available, its attributes satisfy every constraint, the amounts fit, and no
-anti-affinity limit is passed. All vectorised over the rows asked for, so that a policy that looks at few
-machines pays for few.
+In this order: the machine is available and not kept for another job, its attributes satisfy every constraint,
+the amounts fit (in the dimensions, on devices, of named resources), and no anti-affinity limit is passed. All
+vectorised over the rows asked for, so that a policy that looks at few machines pays for few, and a request
+without devices pays nothing for them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from omegacell.cellstate.model import Bool, Constraint, Int64, Operator
 from omegacell.cellstate.snapshot import NAME_ATTRIBUTE, AttributeColumn
+from omegacell.schedulers import devices
 from omegacell.schedulers.policy import CellView, Request
 
 Rows = Int64 | slice
@@ -46,8 +48,8 @@ def room(request: Request, cell: CellView, rows: Rows = ALL) -> Int64:
 
 
 def eligible(request: Request, cell: CellView, rows: Rows = ALL) -> Bool:
-    """bool[K]: available, and every constraint holds."""
-    passed = cell.available[rows].copy()
+    """bool[K]: available to this request, and every constraint holds."""
+    passed = cell.available_to(request)[rows].copy()
     for constraint in request.constraints:
         passed &= satisfied(constraint, cell.attribute(constraint.attribute), rows)
     return passed
@@ -94,6 +96,10 @@ def _fits(request: Request, cell: CellView, rows: Rows) -> Int64:
             np.minimum(fits, free[:, dimension], out=fits)
         elif amount:
             np.minimum(fits, free[:, dimension] // amount, out=fits)
+    if request.gpu_milli:
+        np.minimum(fits, devices.slots_fitting(request.gpu_milli, cell.device_free[rows]), out=fits)
+    for name, milli in request.custom:
+        np.minimum(fits, cell.free_named(name)[rows] // milli, out=fits)
     return np.maximum(fits, 0, out=fits)
 
 

@@ -1,7 +1,7 @@
 """The live driver: runs one scheduler against a store until told to stop.
 
-It acts and decides nothing about jobs: `finish(begin())`, the lease in time, reaping now and then, and waiting
-where there is nothing to do. A store that is away is waited for; a policy's error never gets here.
+It acts and decides nothing about jobs: `finish(begin())` under a lease that holds (lease.py), reaping now and then, and
+waiting where there is nothing to do. A store that is away is waited for; a policy's error never gets here.
 """
 
 from __future__ import annotations
@@ -11,46 +11,25 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from omegacell.cellstate.clock import Clock, SystemClock
+from omegacell.cellstate.clock import Clock, SystemClock, boottime
 from omegacell.cellstate.errors import OmegaError, StoreUnavailable, TokenLost
 from omegacell.cellstate.store import Store
 from omegacell.schedulers.attempt import Finished
 from omegacell.schedulers.config import SchedulerConfig
+from omegacell.schedulers.lease import KeptLease
 from omegacell.schedulers.retry import GiveUp, RetryAt
 from omegacell.schedulers.scheduler import PolicyChoice, Scheduler
+from omegacell.schedulers.wakeup import NoNews, Wakeup
 
 log = logging.getLogger(__name__)
 
-_RENEWALS_PER_LEASE = 3
-"""Two renewals may fail before the lease ends."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 """Between tries while the store is away; doubled each time."""
 _LONGEST_DEAF_SECONDS = 0.5
-"""A wait that cannot be interrupted is cut into pieces of this length, so that a stop is noticed."""
-
-
-class Wakeup(Protocol):
-    """Something that can be waited on for news about the queue."""
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Whether news came within the time; news since the last call counts."""
-        ...
-
-
-class NoNews:
-    """Waits the time out, or until the loop is stopped: plain polling."""
-
-    def __init__(self, stopped: threading.Event) -> None:
-        self._stopped = stopped
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Never any news."""
-        self._stopped.wait(timeout_seconds)
-        return False
+"""A wait is cut into pieces of this length, so that a stop, and the loss of the lease, are noticed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +48,8 @@ class Loop:
     """One scheduler of `kind`, live. `run` blocks; `stop` and `status` may be called from other threads.
 
     `wakeup` tells of queued jobs (default: polling); `announce` is called with "placements" after a commit that
-    placed something, with "done" when a job was given up, with "jobs" after reaping gave work back.
+    placed something, with "done" when a job was given up, with "jobs" after reaping gave work back. `awake` counts
+    the seconds of the lease, also while the host sleeps.
     """
 
     def __init__(
@@ -84,6 +64,7 @@ class Loop:
         clock: Clock | None = None,
         wakeup: Wakeup | None = None,
         announce: Callable[[str], None] = lambda topic: None,
+        awake: Callable[[], float] = boottime,
     ) -> None:
         self._store = store
         self._kind = kind
@@ -96,11 +77,11 @@ class Loop:
         self._stopped = threading.Event()
         self._ready = threading.Event()
         self._wakeup: Wakeup = wakeup or NoNews(self._stopped)
-        self._scheduler: Scheduler | None = None
+        self._awake = awake
+        self._serving: tuple[Scheduler, KeptLease] | None = None
         self._state = "starting"
         self._pause_seconds = 0.0
         self._store_ahead_seconds = 0.0
-        self._next_renewal = 0.0
         self._next_reaping = 0.0
         self._next_retry = float("inf")
 
@@ -114,7 +95,7 @@ class Loop:
 
     def status(self) -> LoopStatus:
         """A glance from outside."""
-        scheduler = self._scheduler
+        scheduler = self._serving[0] if self._serving else None
         return LoopStatus(
             name=self._name,
             kind=self._kind.kind,
@@ -138,13 +119,13 @@ class Loop:
 
     def _step(self) -> None:
         try:
-            scheduler = self._scheduler or self._register()
-            self._keep_up(scheduler)
-            self._attempt(scheduler)
+            scheduler, lease = self._serving or self._register()
+            self._keep_up(lease)
+            self._attempt(scheduler, lease)
             self._found_store()
         except TokenLost as lost:
-            self._scheduler = None
-            if self._replaced():
+            token = self._forget()
+            if self._replaced(token):
                 log.warning("scheduler %s stops: %s", self._name, lost)
                 self._stopped.set()
             else:
@@ -156,13 +137,13 @@ class Loop:
         except Exception:
             # Nothing known gets here. Whatever it is, a scheduler that starts afresh serves better than none.
             log.exception("scheduler %s: an attempt failed; starting afresh", self._name)
-            self._scheduler = None
+            self._forget()
             self._pause()
 
     # --- the lease
 
-    def _register(self) -> Scheduler:
-        sent = time.monotonic()
+    def _register(self) -> tuple[Scheduler, KeptLease]:
+        sent_at = self._awake()
         lease = self._store.register_scheduler(
             self._name, self._kind.kind, lease_seconds=self._config.lease_seconds
         )
@@ -174,19 +155,26 @@ class Loop:
             policy=self._policy,
             config=self._config,
         )
-        self._renewed(sent, lease.expires_at)
-        self._next_reaping = sent
-        self._scheduler = scheduler
+        self._compare_clocks(lease.expires_at)
+        kept = KeptLease(
+            lambda: self._compare_clocks(self._renew(scheduler)),
+            sent_at=sent_at,
+            lease_seconds=self._config.lease_seconds,
+            stall_seconds=self._config.stall_seconds,
+            clock=self._awake,
+        )
+        kept.start()
+        self._next_reaping = time.monotonic()
+        self._serving = scheduler, kept
         self._state = "serving"
         log.info("scheduler %s (%s) is registered with token %d", self._name, self._kind.kind, lease.token)
         self._ready.set()
-        return scheduler
+        return self._serving
 
-    def _keep_up(self, scheduler: Scheduler) -> None:
-        """Renew and reap, if it is time."""
+    def _keep_up(self, lease: KeptLease) -> None:
+        """See that the lease holds, and take from the dead what they hold, if it is time."""
+        lease.hold()
         now = time.monotonic()
-        if now >= self._next_renewal:
-            self._renewed(now, self._renew(scheduler))
         if now >= self._next_reaping:
             self._next_reaping = now + self._config.lease_seconds / 2
             reaped = self._store.reap()
@@ -203,25 +191,34 @@ class Loop:
             attempts=scheduler.attempts,
         )
 
-    def _renewed(self, sent: float, expires_at: float) -> None:
-        """Note when to renew, counted from the sending, and how far the store's clock is ahead of ours.
-
-        "Again at" is compared with the store's clock; without this a host whose clock is off would wait that long.
-        """
-        self._next_renewal = sent + self._config.lease_seconds / _RENEWALS_PER_LEASE
+    def _compare_clocks(self, expires_at: float) -> None:
+        """Note how far the store's clock is ahead of ours: "again at" is in its time."""
         self._store_ahead_seconds = expires_at - self._config.lease_seconds - self._clock.now()
 
-    def _replaced(self) -> bool:
-        """Whether another incarnation lives under our name; if not, the lease merely ended while we were away."""
+    def _forget(self) -> int:
+        """Be no scheduler any more, without a word to the store; the token that was ours."""
+        serving, self._serving = self._serving, None
+        if serving is None:
+            return 0
+        scheduler, lease = serving
+        lease.stop()
+        return scheduler.lease.token
+
+    def _replaced(self, token: int) -> bool:
+        """Whether a later incarnation lives under our name; if not, the lease merely ended while we were away."""
         try:
-            return any(status.name == self._name and status.alive for status in self._store.schedulers())
+            return any(
+                status.name == self._name and status.alive and status.token > token
+                for status in self._store.schedulers()
+            )
         except StoreUnavailable:
             return False
 
     def _leave(self) -> None:
-        scheduler, self._scheduler = self._scheduler, None
-        if scheduler is None:
+        if self._serving is None:
             return
+        scheduler, _ = self._serving
+        self._forget()
         try:
             self._renew(scheduler)  # the last totals
             self._store.release_scheduler(scheduler.lease.holder_id, scheduler.lease.token)
@@ -230,13 +227,18 @@ class Loop:
 
     # --- attempts
 
-    def _attempt(self, scheduler: Scheduler) -> None:
+    def _attempt(self, scheduler: Scheduler, lease: KeptLease) -> None:
         started = time.monotonic()
+        term = lease.hold()
         attempt = scheduler.begin(self._now())
         if attempt.idle:
-            self._idle(scheduler)
+            self._idle(lease)
             return
-        self._think(scheduler, attempt.think_seconds(self._config))
+        self._think(lease, attempt.think_seconds(self._config))
+        if not lease.held(term):
+            # Frozen, or too long without the store. Its jobs are still ours, or will be another's; both plan anew.
+            log.warning("scheduler %s drops a plan that is older than its lease", self._name)
+            return
         finished = scheduler.finish(attempt, self._now())
         scheduler.account(time.monotonic() - started)
         if finished.placed:
@@ -261,14 +263,14 @@ class Loop:
             finished.conflicts,
         )
 
-    def _think(self, scheduler: Scheduler, seconds: float) -> None:
-        """Sleep the think time, renewing meanwhile."""
+    def _think(self, lease: KeptLease, seconds: float) -> None:
+        """Sleep the think time."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
-            self._stopped.wait(min(left, self._config.lease_seconds / _RENEWALS_PER_LEASE))
-            self._keep_up(scheduler)
+            self._stopped.wait(min(left, _LONGEST_DEAF_SECONDS))
+            self._keep_up(lease)
 
-    def _idle(self, scheduler: Scheduler) -> None:
+    def _idle(self, lease: KeptLease) -> None:
         """Wait for news, the next retry, or a poll interval."""
         left = self._next_retry - self._now()
         if left <= 0:
@@ -278,7 +280,7 @@ class Loop:
         while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
             if self._wakeup.wait(min(left, _LONGEST_DEAF_SECONDS)):
                 break
-            self._keep_up(scheduler)
+            self._keep_up(lease)
 
     # --- a store that is away
 

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.cellstate.model import AntiAffinity, Bool, ClaimedJob, Constraint, Int64
+from omegacell.cellstate.model.amounts import no_entries
 from omegacell.cellstate.snapshot import AttributeColumn
 
 Float64 = NDArray[np.float64]
@@ -41,9 +42,11 @@ Float64 = NDArray[np.float64]
 class Request:
     """Identical tasks of one job that want a machine each; `count` of them in this attempt.
 
-    amounts: int64[R], what one task takes, in the order of `cell.dimensions`. `spread` names the attribute
+    amounts: int64[R], what one task takes, in the order of `cell.dimensions`; gpu_milli, of a device below
+    DEVICE_MILLI, else whole devices; custom: (name, milli) of named resources. `spread` names the attribute
     over whose values the tasks should be spread, "" for none; it is a wish, all else is binding.
-    `expected_duration_seconds` is 0 where the submitter gave none.
+    `expected_duration_seconds` is 0 where the submitter gave none. Where slots hold several tasks in a row,
+    a slot is what is meant by a task here.
     """
 
     job_id: int
@@ -55,6 +58,8 @@ class Request:
     priority: int = 100
     service: bool = False
     expected_duration_seconds: float = 0.0
+    gpu_milli: int = 0
+    custom: tuple[tuple[str, int], ...] = ()
 
     @staticmethod
     def of(job: ClaimedJob, count: int) -> Request:
@@ -69,6 +74,8 @@ class Request:
             priority=job.priority,
             service=job.service,
             expected_duration_seconds=job.expected_duration_seconds,
+            gpu_milli=job.amounts.gpu_milli,
+            custom=job.amounts.custom,
         )
 
 
@@ -76,6 +83,8 @@ class Request:
 class Plan:
     """Where tasks should go: rows: int64[K], each row at most once; slots: int64[K], tasks on each (>= 1).
 
+    devices: int64[K], a bit mask of the devices a row's one slot should have, 0 where the store may choose,
+    empty where it may everywhere (a share then goes on the fullest device with room, which wastes least).
     Fewer slots than the request's count is a plan too: the rest found no room. `reasons` may say why in the
     policy's own words, with the number of machines each refused; the framework counts the hard filters
     itself.
@@ -83,6 +92,7 @@ class Plan:
 
     rows: Int64
     slots: Int64
+    devices: Int64 = field(default_factory=no_entries)
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -91,7 +101,7 @@ class Plan:
         return int(self.slots.sum())
 
 
-NOWHERE = Plan(rows=np.zeros(0, dtype=np.int64), slots=np.zeros(0, dtype=np.int64))
+NOWHERE = Plan(rows=no_entries(), slots=no_entries())
 """The plan that places nothing."""
 
 
@@ -126,6 +136,10 @@ class CellView(Protocol):
         """bool[M]: up and schedulable."""
         ...
 
+    def available_to(self, request: Request) -> Bool:
+        """bool[M]: available, and not kept for another job of no lower priority."""
+        ...
+
     @property
     def free_matrix(self) -> Int64:
         """int64[M, R]."""
@@ -141,12 +155,28 @@ class CellView(Protocol):
         """int64[R]: the largest capacity in each dimension."""
         ...
 
+    @property
+    def device_free(self) -> Int64:
+        """int64[M, D]: milli free on each device, -1 where a machine has no such device; D may be 0."""
+        ...
+
     def free(self, dimension: str) -> Int64:
-        """int64[M]: what is free in one dimension."""
+        """int64[M]: what is free in one dimension, on all devices ("gpu_milli"), or of a named resource.
+
+        KeyError for a name that no machine has.
+        """
+        ...
+
+    def free_named(self, name: str) -> Int64:
+        """int64[M]: milli free of a named resource, zeros if no machine has it."""
+        ...
+
+    def capacity_named(self, name: str) -> Int64:
+        """int64[M]: milli that there are of a named resource, zeros if no machine has it."""
         ...
 
     def capacity(self, dimension: str) -> Int64:
-        """int64[M]: what there is in one dimension."""
+        """int64[M]: what there is in one dimension, on all devices ("gpu_milli"), or of a named resource."""
         ...
 
     def attribute(self, name: str) -> AttributeColumn:
@@ -164,8 +194,8 @@ class CellView(Protocol):
 class TrialView(CellView, Protocol):
     """A view that the framework may try claims on; policies get it as a CellView."""
 
-    def claim(self, request: Request, rows: Int64, slots: Int64) -> None:
-        """Count these claims from now on; rows must be distinct."""
+    def claim(self, request: Request, rows: Int64, slots: Int64, devices: Int64 | None = None) -> None:
+        """Count these claims from now on; rows must be distinct; devices as in Plan."""
         ...
 
     def mark(self) -> int:

@@ -29,30 +29,28 @@ import numpy as np
 
 from omegacell.cellstate.errors import TokenLost
 from omegacell.cellstate.model import ClaimedJob, Lease, Reason, Settlement, Verdict
+from omegacell.cellstate.model.amounts import no_entries
 from omegacell.cellstate.snapshot import Snapshot
-from omegacell.cellstate.store import SchedulerStore
-from omegacell.schedulers import explain, plugins, queue, retry, score
+from omegacell.cellstate.store import RESERVED_SECONDS_AT_MOST, SchedulerStore
+from omegacell.schedulers import explain, retry
 from omegacell.schedulers.attempt import (
+    NO_HOLD,
     Attempt,
     Finished,
+    Hold,
     JobAttempt,
-    gang_too_small,
-    least_useful,
     nothing_claimed,
     tally,
     transaction_of,
 )
 from omegacell.schedulers.config import SchedulerConfig
+from omegacell.schedulers.planning import Planner, PolicyChoice
 from omegacell.schedulers.policies.random_first_fit import RandomFirstFit
 from omegacell.schedulers.policies.spread import Spread
-from omegacell.schedulers.policy import NOWHERE, Plan, Policy, Request
-from omegacell.schedulers.refusals import NOT_ASKED, count_refusals
-from omegacell.schedulers.view import AttemptView
+
+__all__ = ["PolicyChoice", "Scheduler"]
 
 log = logging.getLogger(__name__)
-
-PolicyChoice = str | Policy | type
-"""A policy: its registered name or dotted path, an object, or a class that is made without arguments."""
 
 
 class Scheduler:
@@ -85,15 +83,22 @@ class Scheduler:
         self.busy_seconds = 0.0
         self.attempts = 0
         self._policy: PolicyChoice = policy or self.default_policy
-        self._loaded: dict[str | type, Policy] = {}
+        self._planner = Planner(
+            self.config,
+            rng,
+            policy_for=self.policy_for,
+            ask_preemptible=lambda machine_ids, below: store.preemptible(machine_ids, below=below),
+        )
+        self._planner.load(self._policy)  # an unknown policy is an error now, not a job's misfortune later
         self._transactions = 0
-        self._load(self._policy)  # an unknown policy is an error now, not a job's misfortune later
 
     # --- hooks for kinds of one's own
 
     def order(self, jobs: Sequence[ClaimedJob]) -> Sequence[ClaimedJob]:
-        """The order in which an attempt plans its jobs; here that of the queue."""
-        return jobs
+        """The order in which an attempt plans its jobs; here that of the queue, losers first among equals."""
+        if not self.config.losers_first:
+            return jobs
+        return sorted(jobs, key=lambda job: (-job.priority, -job.conflicts))
 
     def policy_for(self, job: ClaimedJob) -> PolicyChoice:
         """The policy for a job: its own; the one that spreads if it asks for that; else this scheduler's."""
@@ -109,12 +114,7 @@ class Scheduler:
         if not jobs:
             return self._attempt(now, ())
         self.snapshot.apply(self.store.sync(self.snapshot.watermark))
-        view = AttemptView(self.snapshot)
-        try:
-            planned = self._plan_all(self._ordered(jobs), view)
-        finally:
-            view.rollback(0)
-        return self._attempt(now, planned)
+        return self._attempt(now, self._planner.plan(self._ordered(jobs), self.snapshot, now))
 
     def finish(self, attempt: Attempt, now: float) -> Finished:
         """Commit the claims, take the fresh rows, and settle every job that has something left.
@@ -123,14 +123,20 @@ class Scheduler:
         """
         verdict = self._commit(attempt)
         tallies = tally(attempt, verdict)
-        nexts = tuple(
-            retry.decide(self.config.retry, planned.job, tallied, now=now, rng=self.rng)
-            for planned, tallied in zip(attempt.jobs, tallies, strict=True)
+        self._learn(attempt, tallies)
+        finished = Finished(
+            attempt=attempt,
+            verdict=verdict,
+            tallies=tallies,
+            holds=tuple(self._hold(planned, now) for planned in attempt.jobs),
+            next=tuple(
+                retry.decide(self.config.retry, planned.job, tallied, now=now, rng=self.rng)
+                for planned, tallied in zip(attempt.jobs, tallies, strict=True)
+            ),
         )
-        finished = Finished(attempt=attempt, verdict=verdict, tallies=tallies, next=nexts)
         settlements = [
             self._settlement(finished, position, now)
-            for position, step in enumerate(nexts)
+            for position, step in enumerate(finished.next)
             if not isinstance(step, retry.Done)
         ]
         if settlements:
@@ -155,58 +161,6 @@ class Scheduler:
             log.error("scheduler %s: order() lost or added jobs; planning in queue order", self.name)
             return jobs
         return ordered
-
-    def _plan_all(self, jobs: Sequence[ClaimedJob], view: AttemptView) -> tuple[JobAttempt, ...]:
-        granted = queue.shares(
-            [job.pending for job in jobs],
-            [least_useful(job) for job in jobs],
-            self.config.max_tasks_per_attempt,
-        )
-        return tuple(self._plan(job, asked, view) for job, asked in zip(jobs, granted, strict=True))
-
-    def _plan(self, job: ClaimedJob, asked: int, view: AttemptView) -> JobAttempt:
-        """Plan one job and count its claims in the view; a policy's failure is noted and plans nothing."""
-        view.expect(job.job_id, job.placed_on)
-        request = Request.of(job, asked)
-        name, plan, error = self._ask(job, request, view)
-        withheld = gang_too_small(job, plan.placed)
-        claimed = NOWHERE if withheld else plan
-        if len(claimed.rows):
-            view.claim(request, claimed.rows, claimed.slots)
-        short = plan.placed < asked and not error
-        return JobAttempt(
-            job=job,
-            policy=name,
-            asked=asked,
-            planned=plan.placed,
-            withheld=withheld,
-            machine_id=self.snapshot.machine_id[claimed.rows],
-            slots=claimed.slots,
-            claim_sequence=self.snapshot.claim_sequence[claimed.rows],
-            refusals=count_refusals(request, view) if short and self.config.explain else NOT_ASKED,
-            error=error,
-        )
-
-    def _ask(self, job: ClaimedJob, request: Request, view: AttemptView) -> tuple[str, Plan, str]:
-        """The policy's name, its plan, and what went wrong with it ("" for nothing)."""
-        if not request.count:
-            return "", NOWHERE, ""
-        name = ""
-        try:
-            choice = self.policy_for(job)
-            name = plugins.policy_name(choice)
-            return name, score.make_plan(self._load(choice), request, view, self.rng), ""
-        except Exception as error:  # users' code: it costs the job this attempt, not the scheduler
-            log.debug("policy %s failed on job %d", name, job.job_id, exc_info=True)
-            return name, NOWHERE, f"{type(error).__name__}: {error}"
-
-    def _load(self, choice: PolicyChoice) -> Policy:
-        """The policy itself, made once per name or class."""
-        if not isinstance(choice, str | type):
-            return choice
-        if choice not in self._loaded:
-            self._loaded[choice] = plugins.policy(choice)
-        return self._loaded[choice]
 
     # --- committing
 
@@ -235,6 +189,28 @@ class Scheduler:
         self.snapshot.apply_rows(verdict.rows)
         return verdict
 
+    def _learn(self, attempt: Attempt, tallies: Sequence[retry.Tally]) -> None:
+        """Let the next plans know how these fared."""
+        for planned, tallied in zip(attempt.jobs, tallies, strict=True):
+            if len(planned.claims):
+                self._planner.width.learn(conflicted=tallied.conflicts > 0)
+            if tallied.accepted:
+                self._planner.ages.placed(planned.job.job_id)
+
+    def _hold(self, planned: JobAttempt, now: float) -> Hold:
+        """Reserve what a gang is due, all of it or nothing; the reservation it holds then."""
+        if not len(planned.to_reserve):
+            return planned.hold
+        scheduler, job_id, seconds = self.lease, planned.job.job_id, self.config.reserve_seconds
+        machines = self.store.reserve(
+            scheduler.holder_id, scheduler.token, job_id, planned.to_reserve, seconds=seconds
+        )
+        if machines < len(planned.to_reserve):  # another was faster: a part would only keep others out
+            self.store.reserve(scheduler.holder_id, scheduler.token, job_id, no_entries(), seconds=seconds)
+            return NO_HOLD
+        self._planner.ages.reserved(planned.job)
+        return Hold(machines=machines, until=now + min(seconds, RESERVED_SECONDS_AT_MOST))
+
     def _settlement(self, finished: Finished, position: int, now: float) -> Settlement:
         step = finished.next[position]
         planned = finished.attempt.jobs[position]
@@ -247,4 +223,5 @@ class Scheduler:
             gave_up=isinstance(step, retry.GiveUp),
             placed_any=finished.tallies[position].accepted > 0,
             explanation=text,
+            conflicted=finished.tallies[position].conflicts > 0,
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from omegacell.cellstate.errors import PolicyError
-from omegacell.cellstate.model import Bool, Int64
-from omegacell.schedulers import feasible, fill, plan_check
+from omegacell.cellstate.model import DEVICE_MILLI, Bool, Int64
+from omegacell.schedulers import devices, feasible, fill, plan_check
 from omegacell.schedulers.policy import (
     NOWHERE,
     CellView,
@@ -44,22 +44,41 @@ def make_plan(policy: Policy, request: Request, view: TrialView, rng: np.random.
 def weights(cell: CellView) -> Int64:
     """int64[R]: turns amounts into one comparable number, each dimension as a share of the largest machine.
 
-    Shares are integers in units of 2^-60 (for up to 3 dimensions; their sum stays within int64), so that
-    sums are exact, ties are ties, and the order of additions does not matter.
+    Shares are integers in units of 2^-60 (for up to 3 dimensions; their sum, with one more for devices, stays
+    within int64), so that sums are exact, ties are ties, and the order of additions does not matter.
     """
-    unit = 1 << (62 - len(cell.dimensions).bit_length())
+    unit = _unit(cell)
     return np.array([unit // have if have else 0 for have in cell.largest.tolist()], dtype=np.int64)
 
 
-def leftover(cell: CellView, rows: feasible.Rows = feasible.ALL) -> Int64:
-    """int64[K]: free amounts summed over the dimensions, each in shares of the largest machine."""
-    return cell.free_matrix[rows] @ weights(cell)
+def _unit(cell: CellView) -> int:
+    unit: int = 1 << (62 - len(cell.dimensions).bit_length())
+    return unit
+
+
+def _device_weight(cell: CellView) -> int:
+    """The same for a milli of a device."""
+    most_devices: int = cell.device_free.shape[1]
+    return _unit(cell) // (DEVICE_MILLI * max(most_devices, 1))
+
+
+def leftover(cell: CellView, rows: feasible.Rows = feasible.ALL, *, gpu_milli: int = 0) -> Int64:
+    """int64[K]: free amounts summed over the dimensions, each in shares of the largest machine.
+
+    For tasks that take `gpu_milli` their devices count as one dimension more; to others they do not matter.
+    Named resources never do: what one of them is worth beside a CPU nobody knows.
+    """
+    total: Int64 = cell.free_matrix[rows] @ weights(cell)
+    if gpu_milli:
+        total += devices.total_free(cell.device_free[rows]) * _device_weight(cell)
+    return total
 
 
 def step(request: Request, cell: CellView) -> int:
     """By how much one task of the request lowers a machine's `leftover`."""
     pairs = zip(request.amounts.tolist(), weights(cell).tolist(), strict=True)
-    return sum(amount * weight for amount, weight in pairs)
+    in_dimensions: int = sum(amount * weight for amount, weight in pairs)
+    return in_dimensions + request.gpu_milli * _device_weight(cell)
 
 
 def place_by_score(policy: ScorePolicy, request: Request, view: TrialView) -> Plan:

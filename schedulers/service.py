@@ -19,5 +19,5 @@ class ServiceScheduler(Scheduler):
     kind: ClassVar[str] = "service"
     default_policy: ClassVar[PolicyChoice] = Spread
     default_config: ClassVar[SchedulerConfig] = SchedulerConfig(
-        jobs_per_attempt=4, max_tasks_per_attempt=1_000
+        jobs_per_attempt=4, max_slots_per_attempt=1_000
     )

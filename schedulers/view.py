@@ -7,24 +7,44 @@ claims are subtracted from the snapshot's `free` and noted; undoing them costs w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from omegacell.cellstate.model import Bool, Int64
+from omegacell.cellstate.model import DEVICE_MILLI, Bool, Int64
 from omegacell.cellstate.snapshot import AttributeColumn, Snapshot
+from omegacell.schedulers import devices
 from omegacell.schedulers.policy import Request
+
+DEVICES = "gpu_milli"
+"""What `free` and `capacity` call the devices of a machine together, as Amounts does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Claimed:
+    """Claims of a request: rows, slots: int64[K]; on_devices: int64[K, D], milli taken (K = 0 where none are)."""
+
+    request: Request
+    rows: Int64
+    slots: Int64
+    on_devices: Int64
 
 
 class AttemptView:
-    """CellView and TrialView over a snapshot, for one attempt; `rollback(0)` must end it.
+    """CellView and TrialView over a snapshot, for one attempt begun at `now`; `rollback(0)` must end it.
 
-    The snapshot must not be applied to while the view holds claims.
+    The snapshot must not be applied to while the view holds claims. Claims take devices as the commit will,
+    so that a plan of several claims does not count on what an earlier one of them has split.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, now: float = 0.0) -> None:
         self._snapshot = snapshot
         self._free = snapshot.free
-        self._claims: list[tuple[Request, Int64, Int64]] = []
+        self._device_free = snapshot.device_free
+        self._named = snapshot.named
+        self._reserved_now = snapshot.reserved.until > now
+        self._available_to: dict[tuple[int, int], Bool] = {}
+        self._claims: list[_Claimed] = []
         self._placed_on: dict[int, Mapping[int, int]] = {}
         self._counts: dict[int, Int64] = {}
         self.machines = snapshot.machines
@@ -34,6 +54,7 @@ class AttemptView:
         self.available: Bool = snapshot.available.view()
         self.available.flags.writeable = False
         self.free_matrix: Int64 = _frozen(snapshot.free)
+        self.device_free: Int64 = _frozen(snapshot.device_free)
         self.capacity_matrix: Int64 = _frozen(snapshot.capacity)
 
     @property
@@ -41,20 +62,54 @@ class AttemptView:
         """int64[R]: the largest capacity in each dimension."""
         return _frozen(self._snapshot.largest)
 
-    def _column(self, dimension: str) -> int:
-        if dimension not in self.dimensions:
-            raise KeyError(
-                f"dimension {dimension!r} is unknown; expected one of {', '.join(self.dimensions)}"
-            )
-        return self.dimensions.index(dimension)
+    def available_to(self, request: Request) -> Bool:
+        """bool[M]: available, and not kept for another job of no lower priority."""
+        if not self._reserved_now.any():
+            return self.available
+        asking = request.job_id, request.priority
+        if asking not in self._available_to:
+            reserved = self._snapshot.reserved
+            kept = (reserved.job_id != request.job_id) & (reserved.priority >= request.priority)
+            available = self.available.copy()
+            available[reserved.rows[kept & self._reserved_now]] = False
+            available.flags.writeable = False
+            self._available_to[asking] = available
+        return self._available_to[asking]
 
     def free(self, dimension: str) -> Int64:
-        """int64[M]: what is free in one dimension."""
-        return self.free_matrix[:, self._column(dimension)]
+        """int64[M]: what is free in one dimension, on all devices together, or of a named resource."""
+        if dimension in self.dimensions:
+            return self.free_matrix[:, self.dimensions.index(dimension)]
+        if dimension == DEVICES:
+            return devices.total_free(self.device_free)
+        self._check_known(dimension)
+        return self.free_named(dimension)
 
     def capacity(self, dimension: str) -> Int64:
-        """int64[M]: what there is in one dimension."""
-        return self.capacity_matrix[:, self._column(dimension)]
+        """int64[M]: what there is in one dimension, on all devices together, or of a named resource."""
+        if dimension in self.dimensions:
+            return self.capacity_matrix[:, self.dimensions.index(dimension)]
+        if dimension == DEVICES:
+            milli: Int64 = (self.device_free >= 0).sum(axis=1) * DEVICE_MILLI
+            return milli
+        self._check_known(dimension)
+        return self.capacity_named(dimension)
+
+    def _check_known(self, dimension: str) -> None:
+        if dimension not in self._named:
+            known = ", ".join((*self.dimensions, DEVICES, *sorted(self._named)))
+            raise KeyError(f"dimension {dimension!r} is unknown; expected one of {known}")
+
+    def free_named(self, name: str) -> Int64:
+        """int64[M]: milli free of a named resource, zeros if no machine has it."""
+        return _frozen(self._named[name].free if name in self._named else self._nothing())
+
+    def capacity_named(self, name: str) -> Int64:
+        """int64[M]: milli that there are of a named resource, zeros if no machine has it."""
+        return _frozen(self._named[name].capacity if name in self._named else self._nothing())
+
+    def _nothing(self) -> Int64:
+        return np.zeros(self.machines, dtype=np.int64)
 
     def attribute(self, name: str) -> AttributeColumn:
         """An attribute's values as codes."""
@@ -77,18 +132,38 @@ class AttemptView:
             rows = self._snapshot.rows_of(np.array(list(placed_on), dtype=np.int64))
             held = np.array(list(placed_on.values()), dtype=np.int64)
             counts[rows[rows >= 0]] = held[rows >= 0]
-        for request, rows, slots in self._claims:
-            if request.job_id == job_id:
-                counts[rows] += slots
+        for claimed in self._claims:
+            if claimed.request.job_id == job_id:
+                counts[claimed.rows] += claimed.slots
         self._counts[job_id] = counts
         return counts
 
-    def claim(self, request: Request, rows: Int64, slots: Int64) -> None:
-        """Count these claims from now on; rows must be distinct."""
+    def claim(self, request: Request, rows: Int64, slots: Int64, devices: Int64 | None = None) -> None:
+        """Count these claims from now on; rows must be distinct; devices as in Plan."""
+        on_devices = self._chosen(request, rows, slots, devices)
+        claimed = _Claimed(request=request, rows=rows, slots=slots, on_devices=on_devices)
+        self._claims.append(claimed)
+        self._take(claimed, 1)
+
+    def _chosen(self, request: Request, rows: Int64, slots: Int64, named: Int64 | None) -> Int64:
+        """int64[K, D]: what the claims take of each device."""
+        if not request.gpu_milli:
+            return np.zeros((0, 0), dtype=np.int64)
+        if named is None or not len(named):
+            named = np.zeros(len(rows), dtype=np.int64)
+        return devices.taken(request.gpu_milli, self._device_free[rows], slots, named)
+
+    def _take(self, claimed: _Claimed, sign: int) -> None:
+        """Count the claims, or with -1 give back what they took."""
+        request, rows, slots = claimed.request, claimed.rows, sign * claimed.slots
         self._free[rows] -= slots[:, None] * request.amounts
-        self._claims.append((request, rows, slots))
         if request.job_id in self._counts:
             self._counts[request.job_id][rows] += slots
+        if request.gpu_milli:
+            self._device_free[rows] -= sign * claimed.on_devices
+        for name, milli in request.custom:
+            if name in self._named:
+                self._named[name].free[rows] -= slots * milli
 
     def mark(self) -> int:
         """The present moment, for `rollback`."""
@@ -97,10 +172,7 @@ class AttemptView:
     def rollback(self, mark: int) -> None:
         """Forget the claims made since; costs what they touched."""
         while len(self._claims) > mark:
-            request, rows, slots = self._claims.pop()
-            self._free[rows] += slots[:, None] * request.amounts
-            if request.job_id in self._counts:
-                self._counts[request.job_id][rows] -= slots
+            self._take(self._claims.pop(), -1)
 
 
 def _frozen(array: Int64) -> Int64:

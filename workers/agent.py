@@ -2,7 +2,7 @@
 
 The pipeline, one file each: registration (the lease, an earlier incarnation proven dead or waited for) ->
 session (one registration's life) -> lease (renewed in its own thread) -> pull -> reconcile (what to start
-and stop) -> runner (processes, or hollow) -> ledger (what ended) -> report.
+and stop) -> runner (processes, or hollow; slots: one task after another) -> ledger (what ended) -> report.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from omegacell.cellstate.model import Ended, MachineSpec, RegisteredMachine, WorkerSpec
+from omegacell.cellstate.model import MachineSpec, RegisteredMachine, WorkerSpec
 from omegacell.workers.host import boot_id, host_name
 from omegacell.workers.registration import AgentStore, register
 from omegacell.workers.report import HintSender, NoHints
-from omegacell.workers.runner import EndedHandler, Runner
+from omegacell.workers.runner import Report, ReportHandler, Runner
 from omegacell.workers.session import Session
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class _Current:
 
     machines: tuple[RegisteredMachine, ...] = ()
     worker_id: int = 0
-    ended: EndedHandler = field(default=lambda ends: None)
+    report: ReportHandler = field(default=lambda reports: None)
 
 
 class Agent:
@@ -68,7 +68,7 @@ class Agent:
         self,
         store: AgentStore,
         settings: AgentSettings,
-        make_runner: Callable[[EndedHandler], Runner],
+        make_runner: Callable[[ReportHandler], Runner],
         *,
         hints: HintSender | None = None,
         listener: HintListener | None = None,
@@ -81,7 +81,7 @@ class Agent:
         self._ready = threading.Event()
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._runner = make_runner(self._ended)
+        self._runner = make_runner(self._report)
 
     @property
     def runner(self) -> Runner:
@@ -146,14 +146,14 @@ class Agent:
             poll_seconds=settings.poll_seconds,
         )
         self._current = _Current(
-            machines=registration.machines, worker_id=registration.lease.holder_id, ended=session.ended
+            machines=registration.machines, worker_id=registration.lease.holder_id, report=session.report
         )
         log.info("worker %s serves %d machines", settings.name, len(registration.machines))
         self._ready.set()
         session.run()
 
-    def _ended(self, ends: Sequence[Ended]) -> None:
-        self._current.ended(ends)
+    def _report(self, reports: Sequence[Report]) -> None:
+        self._current.report(reports)
 
     def _listen(self) -> None:
         while not self._stopping.is_set():

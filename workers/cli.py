@@ -16,7 +16,14 @@ from collections.abc import Sequence
 from omegacell.cellstate.errors import OmegaError, SpecInvalid, StoreUnavailable
 from omegacell.cellstate.model import Amounts
 from omegacell.cellstate.settings import Settings
-from omegacell.cellstate.units import parse_bytes, parse_cpu, written_seconds
+from omegacell.cellstate.units import (
+    custom_words,
+    parse_bytes,
+    parse_cpu,
+    parse_custom,
+    parse_devices,
+    written_seconds,
+)
 from omegacell.workers.agent import Agent
 from omegacell.workers.host import host_name
 from omegacell.workers.serve import WorkerOptions, agent_of
@@ -37,6 +44,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--cpu", default="", help="CPUs of each machine; default: an equal share")
     made.add_argument("--memory", default="", help="memory of each machine, such as 4GiB")
     made.add_argument("--disk", default="", help="disk of each machine, such as 100GiB")
+    made.add_argument(
+        "--gpu",
+        default="",
+        help="devices of each machine; default: the host's dealt out (OMEGA_GPUS, or the NVIDIA devices found)",
+    )
+    made.add_argument(
+        "--custom", action="append", default=[], metavar="NAME=AMOUNT", help="what else each machine has"
+    )
     made.add_argument(
         "--attribute", action="append", default=[], metavar="NAME=VALUE", help="to be asked for"
     )
@@ -75,7 +90,10 @@ def options_of(arguments: argparse.Namespace, settings: Settings) -> WorkerOptio
             cpu_milli=parse_cpu(arguments.cpu, "--cpu") if arguments.cpu else 0,
             memory_bytes=parse_bytes(arguments.memory, "--memory") if arguments.memory else 0,
             disk_bytes=parse_bytes(arguments.disk, "--disk") if arguments.disk else 0,
+            gpu_milli=parse_devices(arguments.gpu, "--gpu") if arguments.gpu else 0,
+            custom=parse_custom(custom_words(arguments.custom), "--custom"),
         ),
+        share_gpus=not arguments.gpu,
         attributes=attributes,
         hollow=arguments.hollow,
         hollow_seconds=math.inf

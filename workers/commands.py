@@ -7,83 +7,133 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 
-from omegacell.cellstate.model import AttemptState, Ended, Stop
-from omegacell.workers.environment import job_environment, task_variables
+from omegacell.cellstate.model import AttemptState, Stop
+from omegacell.workers.environment import slot_environment, task_variables
 from omegacell.workers.groups import ProcessGroup, describe_exit, exit_code_of
 from omegacell.workers.logs import log_paths, open_log, take_tail
-from omegacell.workers.runner import Task, TaskKey, ended, stopped_state
+from omegacell.workers.runner import Report, Slot, SlotKey, stopped_how, stopped_state
+from omegacell.workers.slots import SLOT_REPORT_SECONDS, SlotRun
 from omegacell.workers.workplace import Workplace
 
 
 class CommandRunner:
     """Runs each command as a process group with its output in files. Watcher's thread only."""
 
-    def __init__(self, workplace: Workplace, report: Callable[[Ended], None]) -> None:
+    def __init__(self, workplace: Workplace, report: Callable[[Report], None]) -> None:
         self._workplace = workplace
         self._report = report
-        self._running: dict[TaskKey, _Command] = {}
+        self._running: dict[SlotKey, _CommandSlot] = {}
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(self, task: Task) -> None:
-        """Start the command; its end, or that it could not start, is reported."""
-        try:
-            item = task.input.decode()
-            self._running[task.key] = self._spawn(task, item)
-        except (OSError, ValueError) as error:
-            sentence = describe_start_failure(task, error)
-            self._report(ended(task, AttemptState.START_FAILED, error=sentence))
+    def start(self, slot: Slot) -> None:
+        """Start the first command, and each of the others when the one before it has ended."""
+        started = _CommandSlot(self._workplace, SlotRun(slot, self._report), self._over)
+        self._running[slot.key] = started
+        started.begin()
 
-    def stop(self, key: TaskKey, stop: Stop) -> None:
-        """Terminate, then kill."""
-        command = self._running.get(key)
-        if command is not None:
-            error = "cancelled while it ran" if stop is Stop.CANCEL else "preempted while it ran"
-            command.stop(stopped_state(stop), error)
+    def stop(self, key: SlotKey, stop: Stop) -> None:
+        """Terminate, then kill; what follows does not begin."""
+        if key in self._running:
+            self._running[key].stop(stop)
 
-    def kill(self, keys: Iterable[TaskKey]) -> None:
+    def kill(self, keys: Iterable[SlotKey]) -> None:
         """Kill these at once."""
         for key in keys:
             if key in self._running:
-                self._running[key].group.kill()
+                self._running[key].kill()
 
     def kill_all(self) -> None:
         """Kill every one."""
-        self.kill(self._running)
+        self.kill(tuple(self._running))
 
-    def _spawn(self, task: Task, item: str) -> _Command:
-        definition = task.definition
-        base_env = self._workplace.settings.base_env
-        env = {**job_environment(base_env, task, definition.cwd or os.getcwd()), **task_variables(task)}
-        arguments = list(definition.command)
-        if definition.has_inputs:
-            env["OMEGA_ITEM"] = item
-            arguments = [argument.replace("{item}", item) for argument in arguments]
-        return _Command(self._workplace, task, arguments, env, self._ended)
-
-    def _ended(self, key: TaskKey, report: Ended) -> None:
+    def _over(self, key: SlotKey) -> None:
         del self._running[key]
-        self._report(report)
+
+
+class _CommandSlot:
+    """The commands of one slot, one after another."""
+
+    def __init__(self, workplace: Workplace, run: SlotRun, over: Callable[[SlotKey], None]) -> None:
+        self._workplace = workplace
+        self._run = run
+        self._over = over
+        self._command: _Command | None = None
+        slot = run.slot
+        cwd = slot.definition.cwd or os.getcwd()
+        self._environment = slot_environment(workplace.settings.base_env, slot, cwd)
+        self._timer = workplace.watcher.later(SLOT_REPORT_SECONDS, self._split)
+
+    def begin(self) -> None:
+        """Start the current command, or report the slot if none is left."""
+        if self._run.over:
+            self._finish()
+            return
+        try:
+            self._command = self._spawn()
+        except (OSError, ValueError) as error:
+            sentence = describe_start_failure(self._run.slot, self._run.current, error)
+            self._run.ended(AttemptState.START_FAILED, error=sentence)
+            # Not at once: a thousand of them would keep everybody else waiting.
+            self._workplace.watcher.later(0.0, self.begin)
+
+    def stop(self, stop: Stop) -> None:
+        """End the running command politely, and begin no other."""
+        self._timer.cancel()
+        self._run.cut(self._run.current + 1)
+        if self._command is not None:
+            self._command.stop(stopped_state(stop), f"{stopped_how(stop)} while it ran")
+        elif not self._run.over:
+            self._run.ended(stopped_state(stop), error=f"{stopped_how(stop)} before it started")
+
+    def kill(self) -> None:
+        """End it all at once."""
+        self._run.cut(self._run.current)
+        if self._command is not None:
+            self._command.group.kill()
+
+    def _spawn(self) -> _Command:
+        slot, index = self._run.slot, self._run.current
+        environment = {**self._environment, **task_variables(slot, index)}
+        arguments = list(slot.definition.command)
+        if slot.definition.has_inputs:
+            item = slot.input(index).decode()
+            environment["OMEGA_ITEM"] = item
+            arguments = [argument.replace("{item}", item) for argument in arguments]
+        return _Command(self._workplace, self._run, arguments, environment, self._ended)
+
+    def _ended(self) -> None:
+        self._command = None
+        self.begin()
+
+    def _split(self) -> None:
+        if self._run.slot.count > 1 and not self._run.over:
+            self._run.split()
+
+    def _finish(self) -> None:
+        self._timer.cancel()
+        self._over(self._run.slot.key)
+        self._run.finish()
 
 
 class _Command:
-    """One running command."""
+    """One running command: the current one of its slot."""
 
     def __init__(
         self,
         workplace: Workplace,
-        task: Task,
+        run: SlotRun,
         arguments: list[str],
         env: dict[str, str],
-        ended: Callable[[TaskKey, Ended], None],
+        ended: Callable[[], None],
     ) -> None:
         self._settings = settings = workplace.settings
-        self._task = task
+        self._run = run
         self._ended = ended
         self._stopped: tuple[AttemptState, str] | None = None
-        key = task.key
-        self._logs = log_paths(settings.log_directory, key.job_id, key.first_index, key.attempt)
+        key, definition = run.slot.key, run.slot.definition
+        self._logs = log_paths(settings.log_directory, key.job_id, run.current, key.attempt)
         self._started_at = time.time()
         stdout = open_log(self._logs.stdout)
         stderr = -1
@@ -93,7 +143,7 @@ class _Command:
                 workplace,
                 arguments,
                 env=env,
-                cwd=task.definition.cwd,
+                cwd=definition.cwd,
                 stdout=stdout,
                 stderr=stderr,
                 ended=self._exited,
@@ -105,8 +155,8 @@ class _Command:
             os.close(stdout)
             if stderr >= 0:
                 os.close(stderr)
-        if task.definition.timeout_seconds > 0:
-            self.group.later(task.definition.timeout_seconds, self._timed_out)
+        if definition.timeout_seconds > 0:
+            self.group.later(definition.timeout_seconds, self._timed_out)
 
     def stop(self, state: AttemptState, error: str) -> None:
         """Terminate, then kill; the first reason counts, and none where it has ended by itself."""
@@ -115,7 +165,7 @@ class _Command:
             self.group.terminate(self._settings.grace_seconds)
 
     def _timed_out(self) -> None:
-        limit = self._task.definition.timeout_seconds
+        limit = self._run.slot.definition.timeout_seconds
         self.stop(AttemptState.TIMED_OUT, f"ran longer than its timeout of {limit:g} s")
 
     def _exited(self, code: int) -> None:
@@ -126,8 +176,7 @@ class _Command:
         else:
             state, error = AttemptState.FAILED, describe_exit(code)
         stdout_tail, stderr_tail = self._take_tails()
-        report = ended(
-            self._task,
+        self._run.ended(
             state,
             exit_code=exit_code_of(code),
             started_at=self._started_at,
@@ -135,37 +184,38 @@ class _Command:
             stdout_tail=stdout_tail,
             stderr_tail=stderr_tail,
         )
-        self._ended(self._task.key, report)
+        self._ended()
 
     def _take_tails(self) -> tuple[str, str]:
         limit = self._settings.log_tail_bytes
         return take_tail(self._logs.stdout, limit), take_tail(self._logs.stderr, limit)
 
 
-def _is_anywhere(task: Task, program: str) -> bool:
+def _is_anywhere(slot: Slot, program: str) -> bool:
     """Whether there is such a file to execute. The kernel's word is not enough.
 
     With a folder on PATH that this user may not enter, it says "permission denied" of any missing program.
     """
     if "/" in program:
-        return os.path.lexists(os.path.join(task.definition.cwd, program))
-    path = task.definition.env.get("PATH") or os.environ.get("PATH")
+        return os.path.lexists(os.path.join(slot.definition.cwd, program))
+    path = slot.definition.env.get("PATH") or os.environ.get("PATH")
     return shutil.which(program, mode=os.F_OK, path=path) is not None
 
 
-def describe_start_failure(task: Task, error: OSError | ValueError) -> str:
+def describe_start_failure(slot: Slot, index: int, error: OSError | ValueError) -> str:
     """One sentence on why a task could not start."""
-    cwd, program = task.definition.cwd, (*task.definition.command, "")[0]
+    task = slot.key._replace(first_index=index)
+    cwd, program = slot.definition.cwd, (*slot.definition.command, "")[0]
     if isinstance(error, UnicodeDecodeError):
-        return f"the item of {task.key} is not UTF-8 text, as a command's must be ({error.reason})"
+        return f"the item of {task} is not UTF-8 text, as a command's must be ({error.reason})"
     if isinstance(error, ValueError):
-        return f"an argument or variable of {task.key} cannot be passed to a process: {error}"
+        return f"an argument or variable of {task} cannot be passed to a process: {error}"
     if cwd and not os.path.isdir(cwd):
-        return f"working directory {cwd!r} does not exist on machine {task.machine}; create it or set cwd"
-    if error.filename == program and not _is_anywhere(task, program):
+        return f"working directory {cwd!r} does not exist on machine {slot.machine}; create it or set cwd"
+    if error.filename == program and not _is_anywhere(slot, program):
         return (
-            f"command {program!r} was not found on machine {task.machine}; give its path or set PATH in env"
+            f"command {program!r} was not found on machine {slot.machine}; give its path or set PATH in env"
         )
     if isinstance(error, PermissionError) and error.filename == program:
-        return f"command {program!r} may not be executed on machine {task.machine}; check its mode bits"
-    return f"{task.key} could not start on machine {task.machine}: {error}"
+        return f"command {program!r} may not be executed on machine {slot.machine}; check its mode bits"
+    return f"{task} could not start on machine {slot.machine}: {error}"

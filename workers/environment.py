@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from omegacell.workers.runner import Task
+from omegacell.cellstate.model import TaskDefinition
+from omegacell.workers.runner import Slot
 
 _HOST_ONLY_PREFIXES = ("RAY_", "OMEGA_")
-_SET_BY_RAY = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTHONBREAKPOINT")
+_THREADS = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Numerical libraries otherwise start a thread for every CPU of the host, whatever the task was given."""
+_VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+_SET_BY_RAY = (_VISIBLE_DEVICES, "OMP_NUM_THREADS", "PYTHONBREAKPOINT")
 """Ray gives its actors these for its own accounting; a task's placement is not Ray's."""
 
 
@@ -21,18 +25,42 @@ def base_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def job_environment(base: Mapping[str, str], task: Task, cwd: str) -> dict[str, str]:
-    """What all tasks of a job of that size share; what the job says wins over what is derived."""
-    threads = max(1, task.definition.amounts.cpu_milli // 1000)
-    derived = {"OMP_NUM_THREADS": str(threads), "PWD": cwd}
-    return {**base, **derived, **task.definition.env}
+def slot_environment(base: Mapping[str, str], slot: Slot, cwd: str) -> dict[str, str]:
+    """What a process has from its start on, whichever of the job's tasks it runs on these devices.
+
+    For threads the host's word counts more than the placement's, and the job's more than both; devices are
+    the placement's alone: a job that chose its own would take another's.
+    """
+    definition = slot.definition
+    threads = dict.fromkeys(_THREADS, _threads_of(definition))
+    devices = {}
+    if slot.devices:
+        visible = visible_devices(base.get(_VISIBLE_DEVICES, ""), slot.host_devices)
+        devices = {"OMEGA_DEVICES": _listed(slot.devices), _VISIBLE_DEVICES: visible}
+    return {**threads, **base, "PWD": cwd, **definition.env, **devices}
 
 
-def task_variables(task: Task) -> dict[str, str]:
+def visible_devices(inherited: str, host_devices: Sequence[int]) -> str:
+    """CUDA_VISIBLE_DEVICES of a task: where the agent itself sees only some devices, those of its list."""
+    names = [name.strip() for name in inherited.split(",")] if inherited else []
+    if any(number >= len(names) for number in host_devices):
+        return _listed(host_devices)
+    return ",".join(names[number] for number in host_devices)
+
+
+def task_variables(slot: Slot, index: int) -> dict[str, str]:
     """What tells one task from another."""
     return {
-        "OMEGA_JOB_ID": str(task.key.job_id),
-        "OMEGA_TASK_INDEX": str(task.key.first_index),
-        "OMEGA_ATTEMPT": str(task.key.attempt),
-        "OMEGA_MACHINE": task.machine,
+        "OMEGA_JOB_ID": str(slot.key.job_id),
+        "OMEGA_TASK_INDEX": str(index),
+        "OMEGA_ATTEMPT": str(slot.key.attempt),
+        "OMEGA_MACHINE": slot.machine,
     }
+
+
+def _threads_of(definition: TaskDefinition) -> str:
+    return str(max(1, definition.amounts.cpu_milli // 1000))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))

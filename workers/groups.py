@@ -24,7 +24,8 @@ class ProcessGroup:
     """A running command and whatever it starts, unless that makes a session of its own.
 
     When the leader ends, what is left of its group is killed, and `ended` is called with the exit code,
-    or minus the signal. Raises OSError or ValueError where it cannot start. Watcher's thread only.
+    or minus the signal. Raises OSError or ValueError where it cannot start, as past the guard's deadline.
+    Watcher's thread only.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class ProcessGroup:
         self._guard = workplace.guard
         self._ended = ended
         self._timers: list[Timer] = []
+        if self._guard.expired():
+            raise TimeoutError("the worker's lease has ended; it runs where the store places it next")
         self._process = subprocess.Popen(
             arguments,
             env={**env, "OMEGA_GUARD": self._guard.tag},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import uuid
 from pathlib import Path
 
+from omegacell.cellstate.clock import boottime
 from omegacell.workers import guard_process
 from omegacell.workers.watcher import Watcher
 
@@ -56,7 +58,7 @@ class Guard:
         self._path = path
         self._lock = threading.Lock()
         self._held: set[int] = set()
-        self._deadline = ""
+        self._deadline = math.inf
         self._unsent = bytearray()
         self._urgent = False
         self._closed = False
@@ -82,13 +84,17 @@ class Guard:
             self._held.discard(group)
             self._unsent += b"-%d\n" % group
 
-    def deadline(self, boottime: float) -> None:
+    def deadline(self, until: float) -> None:
         """Kill everything at this time of CLOCK_BOOTTIME, unless a later one is told before."""
         with self._lock:
-            self._deadline = f"={boottime!r}\n"
-            self._unsent += self._deadline.encode()
+            self._deadline = until
+            self._unsent += self._deadline_line()
             self._urgent = True
         self.flush()
+
+    def expired(self) -> bool:
+        """Whether the deadline has passed: what begins now would be killed at once."""
+        return boottime() >= self._deadline
 
     def flush(self) -> None:
         """Send what was gathered; what a full pipe does not take goes with the next flush."""
@@ -109,6 +115,9 @@ class Guard:
             self._closed = True
             self._socket.close()
         self._process.wait()
+
+    def _deadline_line(self) -> bytes:
+        return f"={self._deadline!r}\n".encode()
 
     def _start(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
         ours, theirs = socket.socketpair()
@@ -136,8 +145,8 @@ class Guard:
             self._process.wait()
             self._socket.close()
             self._socket, self._process = self._start()
-            lines = [self._deadline, *(f"+{group}\n" for group in sorted(self._held))]
-            self._unsent = bytearray("".join(lines).encode())
+            self._unsent = bytearray(b"".join(b"+%d\n" % group for group in sorted(self._held)))
+            self._unsent += self._deadline_line()
             self._urgent = True
         self.flush()
         self._watch()

@@ -98,15 +98,19 @@ def main() -> None:
     poll = select.poll()  # select() knows no descriptor above 1023, and a busy agent hands over such
     poll.register(pipe, select.POLLIN)
     pending = b""
-    killed = False
+    late = killed = False
     while True:
+        was_late = late
         remaining = guard.deadline - time.clock_gettime(time.CLOCK_BOOTTIME)
-        if remaining <= 0:
+        late = remaining <= 0
+        wait = min(max(remaining, 0.0), _LONGEST_WAIT_SECONDS)
+        # Not before the pipe was looked at once more: a later deadline may lie in it, told in time.
+        if late and was_late:
             guard.kill_groups()
             if not killed:
                 guard.sweep()
-        killed = remaining <= 0
-        wait = _LONGEST_WAIT_SECONDS if killed else min(remaining, _LONGEST_WAIT_SECONDS)
+            wait = _LONGEST_WAIT_SECONDS
+        killed = late and was_late
         if poll.poll(wait * 1000):
             data = os.read(pipe, 65536)
             if not data:

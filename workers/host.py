@@ -7,13 +7,15 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import Amounts, MachineSpec
+from omegacell.cellstate.model import DEVICE_MILLI, DEVICES_AT_MOST, Amounts, MachineSpec
 
+GPUS = "gpus"
+"""Attribute of a machine with devices: the host's numbers of them, by the machine's own ("2,3")."""
 _NO_LIMIT = 2**60
 """cgroup v1 writes a limit near 2^63 where there is none."""
 _LEAST_CPU_MILLI = 1000
@@ -45,23 +47,48 @@ def process_exists(pid: int) -> bool:
     return False
 
 
-def host_capacity(disk_of: Path) -> Amounts:
-    """CPUs and memory this process may use (affinity, cgroup), and the free space of the file system."""
+def host_capacity(disk_of: Path, gpus: int) -> Amounts:
+    """CPUs and memory this process may use (affinity, cgroup), the free space of the file system, `gpus` devices."""
     return Amounts(
-        cpu_milli=_cpu_milli(), memory_bytes=_memory_bytes(), disk_bytes=shutil.disk_usage(disk_of).free
+        cpu_milli=_cpu_milli(),
+        memory_bytes=_memory_bytes(),
+        disk_bytes=shutil.disk_usage(disk_of).free,
+        gpu_milli=gpus * DEVICE_MILLI,
     )
 
 
-def share(capacity: Amounts, machines: int) -> Amounts:
-    """One of `machines` equal parts, rounded down, but never less than one CPU each.
+def host_gpus(environ: Mapping[str, str], device_files: Path = Path("/dev")) -> int:
+    """How many NVIDIA devices there are (nvidia0, nvidia1 ...), and CUDA_VISIBLE_DEVICES lets this process see.
+
+    `environ` is what tasks inherit: without the one that Ray sets for its actors.
+    """
+    files = device_files.glob("nvidia[0-9]*")
+    found = sum(one.name.removeprefix("nvidia").isdecimal() for one in files)
+    if "CUDA_VISIBLE_DEVICES" in environ:
+        visible = [name.strip() for name in environ["CUDA_VISIBLE_DEVICES"].split(",")]
+        found = min(found, sum(name not in {"", "-1"} for name in visible))
+    return min(found, DEVICES_AT_MOST)
+
+
+def share(capacity: Amounts, machines: int) -> tuple[Amounts, ...]:
+    """What each of `machines` gets: equal parts, rounded down, but never less than one CPU each.
 
     A task takes one CPU unless it says otherwise: smaller machines would be ones that nothing fits on. More
     machines than CPUs share the host's time, and a try of a large cell on a small host is what they are for.
+    Devices are dealt out whole, the first machines getting one more where they do not come out even. A host
+    has no named resources by itself: those are what its machines are given.
     """
-    return Amounts(
-        cpu_milli=max(_LEAST_CPU_MILLI, capacity.cpu_milli // machines),
-        memory_bytes=capacity.memory_bytes // machines,
-        disk_bytes=capacity.disk_bytes // machines,
+    if machines < 1:
+        raise SpecInvalid(f"{machines} machines cannot be served; give 1 or more")
+    devices, more = divmod(capacity.gpu_milli // DEVICE_MILLI, machines)
+    return tuple(
+        Amounts(
+            cpu_milli=max(_LEAST_CPU_MILLI, capacity.cpu_milli // machines),
+            memory_bytes=capacity.memory_bytes // machines,
+            disk_bytes=capacity.disk_bytes // machines,
+            gpu_milli=(devices + (number < more)) * DEVICE_MILLI,
+        )
+        for number in range(machines)
     )
 
 
@@ -76,14 +103,26 @@ def host_attributes() -> dict[str, str]:
 
 
 def machine_specs(
-    name: str, machines: int, each: Amounts, attributes: Mapping[str, str]
+    name: str, machines: Sequence[Amounts], attributes: Mapping[str, str]
 ) -> tuple[MachineSpec, ...]:
     """The machines of one agent: named like it if there is one, else NAME-0, NAME-1 and so on."""
-    if machines < 1:
-        raise SpecInvalid(f"{machines} machines cannot be served; give 1 or more")
-    names = [name] if machines == 1 else [f"{name}-{number}" for number in range(machines)]
-    spec = MachineSpec(name=name, capacity=each, attributes={**host_attributes(), **attributes})
-    return tuple(replace(spec, name=machine) for machine in names)
+    names = [name] if len(machines) == 1 else [f"{name}-{number}" for number in range(len(machines))]
+    shared = {**host_attributes(), **attributes}
+    return tuple(
+        MachineSpec(name=machine, capacity=amounts, attributes=shared)
+        for machine, amounts in zip(names, machines, strict=True)
+    )
+
+
+def with_devices(machines: Sequence[MachineSpec]) -> tuple[MachineSpec, ...]:
+    """The machines of one host with its devices: each goes to one of them, in order, and GPUS says which."""
+    numbered, first = [], 0
+    for machine in machines:
+        after = first + machine.capacity.gpu_milli // DEVICE_MILLI
+        devices = {GPUS: ",".join(map(str, range(first, after)))} if after > first else {}
+        numbered.append(replace(machine, attributes={**machine.attributes, **devices}))
+        first = after
+    return tuple(numbered)
 
 
 def _cpu_milli() -> int:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from omegacell.cellstate.clock import boottime
 from omegacell.cellstate.errors import StoreUnavailable, TokenLost
 
 log = logging.getLogger(__name__)
@@ -22,11 +22,6 @@ MARGIN_FRACTION = 0.15
 
 RENEWALS_PER_LEASE = 4
 """Three renewals may fail in a row before the margin is reached."""
-
-
-def boottime() -> float:
-    """Seconds since boot, time asleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +75,7 @@ class LeaseKeeper:
         self._renew = renew
         self._renewed = renewed
         self._lost = lost
+        self._changing = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -93,8 +89,9 @@ class LeaseKeeper:
         self._stop.set()
 
     def ended(self, now: float) -> bool:
-        """Whether the deadline has passed at `now`."""
-        return self._term.ended(now)
+        """Whether the deadline has passed at `now`: once it has, the lease will be lost, and no renewal saves it."""
+        with self._changing:
+            return self._term.ended(now)
 
     def _run(self) -> None:
         wake_at = self._term.next_renewal
@@ -127,6 +124,19 @@ class LeaseKeeper:
             if failing:
                 log.info("the lease is renewed again")
             failing = False
-            self._term = term
-            self._renewed(term.deadline)
+            if not self._take_over(term):
+                self._lost("the lease ended while its renewal was passed on")
+                return
             wake_at = term.next_renewal
+
+    def _take_over(self, term: LeaseTerm) -> bool:
+        """Pass the new deadline on; False if the old one came first, so that what ran was killed at it.
+
+        The clock is read only when everybody has been told: this process may be frozen in between.
+        """
+        self._renewed(term.deadline)
+        with self._changing:
+            if self._term.ended(boottime()):
+                return False
+            self._term = term
+            return True

@@ -1,6 +1,7 @@
-"""What the agent knows about each placement: running, ended and not yet reported, or lately reported.
+"""What the agent knows about each slot: running, ended and not yet reported, or lately reported.
 
 Shared by the thread that pulls, the thread that reports and the runner's thread; everything under one lock.
+A slot is known here by the key it was started under; where it was split, the store knows it by another since.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from omegacell.cellstate.model import Ended, Holdings, Started, Stop
+from omegacell.cellstate.model import AttemptState, Ended, Holdings, Kept, Started, Stop
 from omegacell.workers.reconcile import Decision, reconcile
-from omegacell.workers.runner import TaskKey, key_of
+from omegacell.workers.runner import Report, SlotKey, key_of
 
 REPORT_WINDOW_SECONDS = 0.05
-"""A task that ends within it is reported once, as ended; its start is written only if it lasts longer."""
+"""A slot that ends within it is reported once, as ended; its start is written only if it lasts longer."""
 
 _BATCH_ENDS = 2000
 _BATCH_BYTES = 32 * 2**20
@@ -25,10 +26,20 @@ _BATCH_BYTES = 32 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What the next report says."""
+    """What the next report says, each slot as a whole and at most once."""
 
-    ended: tuple[Ended, ...]
+    reports: tuple[Report, ...]
     started: tuple[Started, ...]
+
+    @property
+    def ended(self) -> tuple[Ended, ...]:
+        """Every task that ended, slot by slot."""
+        return tuple(end for report in self.reports for end in report.ended)
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """Every task with which a slot goes on."""
+        return tuple(kept for report in self.reports for kept in report.kept)
 
 
 class Ledger:
@@ -36,11 +47,15 @@ class Ledger:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._running: dict[int, dict[TaskKey, Stop]] = {}
-        self._unstarted: deque[tuple[float, TaskKey]] = deque()
-        self._unreported: deque[Ended] = deque()
-        self._ended: set[TaskKey] = set()
-        self._reported: dict[TaskKey, float] = {}
+        self._running: dict[int, dict[SlotKey, Stop]] = {}
+        self._unstarted: deque[tuple[float, SlotKey]] = deque()
+        self._unreported: deque[Report] = deque()
+        self._ended: set[SlotKey] = set()
+        self._reported: dict[SlotKey, float] = {}
+        self._goes_by: dict[SlotKey, SlotKey] = {}
+        self._started_as: dict[SlotKey, SlotKey] = {}
+        self._waiting: set[int] = set()
+        self._leaving = False
         self._closed = False
 
     def decide(self, holdings: Sequence[Holdings], asked_at: float) -> Decision:
@@ -50,8 +65,10 @@ class Ledger:
         """
         with self._changed:
             finished = self._ended | self._reported.keys() if self._reported else self._ended
-            decision = reconcile(holdings, self._running, finished)
-            self._reported = {key: at for key, at in self._reported.items() if at >= asked_at}
+            decision = reconcile(holdings, self._running, finished, self._started_as)
+            self._forget_reported(asked_at)
+            self._waiting.difference_update(held.machine_id for held in holdings)
+            self._waiting |= decision.waiting
             now = time.monotonic()
             for placement in (*decision.start, *decision.refuse):
                 key = key_of(placement)
@@ -61,24 +78,31 @@ class Ledger:
                 self._running[key.machine_id][key] = stop
             for key in decision.kill:
                 self._drop(key)
+                self._forget_name(key)
             if decision.start:
                 self._changed.notify_all()
             return decision
 
-    def forget(self, keys: Sequence[TaskKey]) -> None:
+    def forget(self, keys: Sequence[SlotKey]) -> None:
         """These were not started after all; the next answer brings them again."""
         with self._changed:
             for key in keys:
                 self._drop(key)
 
-    def ended(self, ends: Sequence[Ended]) -> None:
-        """Note ends to be reported; those of unknown keys are nobody's concern."""
+    def note(self, reports: Sequence[Report]) -> None:
+        """Note what is to be reported; what is said of unknown keys is nobody's concern."""
         with self._changed:
-            for end in ends:
-                key = key_of(end)
-                if self._drop(key):
-                    self._ended.add(key)
-                    self._unreported.append(end)
+            for report in reports:
+                if report.key not in self._running.get(report.key.machine_id, {}):
+                    continue
+                told = _on_leaving(report) if self._leaving else report
+                if told.kept:
+                    self._rename(report.key, told.kept[0].task_index)
+                else:
+                    self._drop(report.key)
+                    self._ended.add(report.key)
+                if told.ended or told.kept:
+                    self._unreported.append(told)
             self._changed.notify_all()
 
     def next_batch(self) -> Batch | None:
@@ -88,37 +112,37 @@ class Ledger:
                 now = time.monotonic()
                 started = self._take_started(now)
                 if started:
-                    return Batch(ended=(), started=started)
+                    return Batch(reports=(), started=started)
                 if self._closed:
                     return None
                 self._changed.wait(self._seconds_to_next_start(now))
-            ended: list[Ended] = []
-            size = 0
-            while self._unreported and len(ended) < _BATCH_ENDS and size < _BATCH_BYTES:
-                ended.append(self._unreported.popleft())
-                size += len(ended[-1].result)
-            return Batch(ended=tuple(ended), started=self._take_started(time.monotonic()))
+            reports = self._take_reports()
+            return Batch(reports=reports, started=self._take_started(time.monotonic()))
 
     def put_back(self, batch: Batch) -> None:
         """The ends could not be delivered; they come first in the next batch. Starts are let go."""
         with self._changed:
-            self._unreported.extendleft(reversed(batch.ended))
+            self._unreported.extendleft(reversed(batch.reports))
 
-    def delivered(self, batch: Batch) -> None:
-        """The store has answered for these ends, whatever it said."""
+    def delivered(self, batch: Batch) -> bool:
+        """The store has answered for these, whatever it said; whether a slot may have waited for it."""
         now = time.monotonic()
         with self._changed:
-            for end in batch.ended:
-                key = key_of(end)
-                self._ended.discard(key)
-                self._reported[key] = now
+            for report in batch.reports:
+                if not report.kept:
+                    self._ended.discard(report.key)
+                    self._reported[report.key] = now
+            return any(report.key.machine_id in self._waiting for report in batch.reports)
 
-    def clear_running(self) -> tuple[TaskKey, ...]:
-        """Forget what runs, whose ends are then ignored; what it was."""
+    def leave(self) -> tuple[SlotKey, ...]:
+        """What runs, all of which is now to be stopped because the machines are given back.
+
+        From here on a task that was stopped is not reported: it is the store's to say that it was lost. Those
+        of its slot that had ended, or did not begin, are not lost with it.
+        """
         with self._changed:
-            keys = tuple(key for keys in self._running.values() for key in keys)
-            self._running.clear()
-            return keys
+            self._leaving = True
+            return tuple(key for keys in self._running.values() for key in keys)
 
     def close(self) -> None:
         """Nothing more will come: let the reporter finish."""
@@ -126,8 +150,37 @@ class Ledger:
             self._closed = True
             self._changed.notify_all()
 
-    def _drop(self, key: TaskKey) -> bool:
+    def _drop(self, key: SlotKey) -> bool:
         return self._running.get(key.machine_id, {}).pop(key, None) is not None
+
+    def _rename(self, key: SlotKey, index: int) -> None:
+        """Until the slot is over and no answer can hold it, it is found by either key."""
+        name = key._replace(first_index=index)
+        if name != key:
+            self._goes_by[key] = name
+            self._started_as[name] = key
+
+    def _forget_name(self, key: SlotKey) -> None:
+        if key in self._goes_by:
+            del self._started_as[self._goes_by.pop(key)]
+
+    def _forget_reported(self, asked_at: float) -> None:
+        for key in [key for key, at in self._reported.items() if at < asked_at]:
+            del self._reported[key]
+            self._forget_name(key)
+
+    def _take_reports(self) -> tuple[Report, ...]:
+        """As many as one call should carry; of a slot that was split only the first, on which the next builds."""
+        taken: dict[SlotKey, Report] = {}
+        ends = size = 0
+        while self._unreported and ends < _BATCH_ENDS and size < _BATCH_BYTES:
+            if self._unreported[0].key in taken:
+                break
+            report = self._unreported.popleft()
+            taken[report.key] = report
+            ends += len(report.ended)
+            size += sum(len(end.result) for end in report.ended)
+        return tuple(taken.values())
 
     def _take_started(self, now: float) -> tuple[Started, ...]:
         started: list[Started] = []
@@ -135,13 +188,14 @@ class Ledger:
         while self._unstarted and self._unstarted[0][0] <= due and len(started) < _BATCH_ENDS:
             since, key = self._unstarted.popleft()
             if key in self._running.get(key.machine_id, {}):
+                name = self._goes_by.get(key, key)
                 started.append(
                     Started(
-                        job_id=key.job_id,
-                        first_index=key.first_index,
-                        attempt=key.attempt,
-                        machine_id=key.machine_id,
-                        epoch=key.epoch,
+                        job_id=name.job_id,
+                        first_index=name.first_index,
+                        attempt=name.attempt,
+                        machine_id=name.machine_id,
+                        epoch=name.epoch,
                         started_at=time.time() - (now - since),
                     )
                 )
@@ -151,3 +205,21 @@ class Ledger:
         if not self._unstarted:
             return None
         return max(0.0, self._unstarted[0][0] + REPORT_WINDOW_SECONDS - now)
+
+
+def _on_leaving(report: Report) -> Report:
+    """The report without the task that was stopped (of a slot the last one, if any), which is left to be lost."""
+    if report.kept or not report.ended or report.ended[-1].state is not AttemptState.PREEMPTED:
+        return report
+    *before, stopped = report.ended
+    if not before and not report.given_back:
+        return replace(report, ended=())
+    kept = Kept(
+        job_id=stopped.job_id,
+        first_index=stopped.first_index,
+        task_index=stopped.task_index,
+        attempt=stopped.attempt,
+        machine_id=stopped.machine_id,
+        epoch=stopped.epoch,
+    )
+    return replace(report, ended=tuple(before), kept=(kept,))

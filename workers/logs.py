@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,3 +51,38 @@ def take_tail(path: str, limit_bytes: int) -> str:
             return file.read(limit_bytes).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
+
+
+class PoolOutput:
+    """The two files a warm process writes to, whichever task it runs; each task's own are made from them.
+
+    The process moves what a task wrote when that has ended (pool_process.Output); to be followed before, or
+    where the process has died, they are linked to the task's names: only while no other task can come next.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.paths = LogPaths(stdout=str(folder / "stdout"), stderr=str(folder / "stderr"))
+        self._linked: LogPaths | None = None
+
+    def link(self, task: LogPaths) -> None:
+        """Show it under the task's names too."""
+        self._linked = task
+        for ours, theirs in ((self.paths.stdout, task.stdout), (self.paths.stderr, task.stderr)):
+            with contextlib.suppress(OSError):
+                os.makedirs(os.path.dirname(theirs), exist_ok=True)
+                os.link(ours, theirs)
+
+    def drop_empty_links(self) -> None:
+        """The task has ended: names of what it never wrote do not stay."""
+        if self._linked is None:
+            return
+        for path in (self._linked.stdout, self._linked.stderr):
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_size == 0:
+                    os.unlink(path)
+        self._linked = None
+
+    def remove(self) -> None:
+        """The process is gone."""
+        shutil.rmtree(self._folder, ignore_errors=True)

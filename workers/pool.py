@@ -1,4 +1,4 @@
-"""Tasks that are Python callables: warm processes, each running one at a time, used again and again.
+"""Tasks that are Python callables: warm processes, each running one slot at a time, used again and again.
 
 A process is started when none is free, and serves any job with the same environment and working directory:
 it has them from its first instruction on, so that what is read at import (OMP_NUM_THREADS) is right. A job's
@@ -12,103 +12,148 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from omegacell.cellstate.model import AttemptState, Ended, Stop
-from omegacell.workers.environment import job_environment
-from omegacell.workers.runner import Task, TaskKey, ended, stopped_state
+from omegacell.cellstate.model import AttemptState, Stop
+from omegacell.workers.environment import slot_environment
+from omegacell.workers.runner import Report, Slot, SlotKey, stopped_how, stopped_state
+from omegacell.workers.slots import SlotRun
 from omegacell.workers.warm import Environment, WarmProcess
 from omegacell.workers.workplace import Workplace
 
 _MAX_IDLE = max(8, 2 * (os.cpu_count() or 1))
 """Of all environments together; beyond it the one idle longest is let go."""
 
+_ENVIRONMENTS_KEPT = 1000
+
 
 class PoolRunner:
-    """Runs each callable in a process that nobody else uses meanwhile. Watcher's thread only."""
+    """Runs each slot in a process that nobody else uses meanwhile. Watcher's thread only."""
 
-    def __init__(self, workplace: Workplace, report: Callable[[Ended], None]) -> None:
+    def __init__(self, workplace: Workplace, report: Callable[[Report], None]) -> None:
         self._workplace = workplace
         self._report = report
-        self._idle: OrderedDict[WarmProcess, Environment] = OrderedDict()
-        self._running: dict[TaskKey, WarmProcess] = {}
-        self._environments: dict[int, Environment] = {}
+        self._idle: OrderedDict[WarmProcess, None] = OrderedDict()
+        self._runs: dict[SlotKey, SlotRun] = {}
+        self._serving: dict[SlotKey, WarmProcess] = {}
+        self._environments: dict[tuple[int, tuple[int, ...]], Environment] = {}
         self._alive: set[WarmProcess] = set()
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._runs)
 
     @property
     def processes(self) -> int:
         """How many there are, idle and ending ones included."""
         return len(self._alive)
 
-    def start(self, task: Task) -> None:
-        """Give it to a free process or a new one; its end, or that it could not start, is reported."""
-        try:
-            process = self._process_for(self._environment(task))
-        except (OSError, ValueError) as error:
-            cwd = task.definition.cwd
-            sentence = f"the process for {task.key} could not start on machine {task.machine}: {error}"
-            if cwd and not os.path.isdir(cwd):
-                sentence = f"working directory {cwd!r} does not exist on machine {task.machine}"
-            self._report(ended(task, AttemptState.START_FAILED, error=sentence))
-            return
-        self._running[task.key] = process
-        process.run(task)
+    def start(self, slot: Slot) -> None:
+        """Give it to a free process or a new one; a task that can have none ends as START_FAILED."""
+        run = self._runs[slot.key] = SlotRun(slot, self._report)
+        self._begin(run)
 
-    def stop(self, key: TaskKey, stop: Stop) -> None:
-        """Terminate its process, then kill it."""
-        process = self._running.get(key)
-        if process is not None:
-            error = "cancelled while it ran" if stop is Stop.CANCEL else "preempted while it ran"
-            process.stop(stopped_state(stop), error)
+    def stop(self, key: SlotKey, stop: Stop) -> None:
+        """Terminate its process, then kill it; what follows does not begin."""
+        if key in self._serving:
+            self._serving[key].stop(stopped_state(stop), f"{stopped_how(stop)} while it ran")
+        elif key in self._runs:
+            run = self._runs[key]
+            run.cut(run.current + 1)
+            if not run.over:
+                run.ended(stopped_state(stop), error=f"{stopped_how(stop)} before it started")
 
-    def kill(self, keys: Iterable[TaskKey]) -> None:
+    def kill(self, keys: Iterable[SlotKey]) -> None:
         """Kill the processes of these at once."""
         for key in keys:
-            if key in self._running:
-                self._running[key].group.kill()
+            if key in self._runs:
+                self._runs[key].cut(self._runs[key].current)
+            if key in self._serving:
+                self._serving[key].group.kill()
 
     def kill_all(self) -> None:
         """Kill every process, idle ones too."""
+        self.kill(tuple(self._runs))
         for process in self._alive:
             process.group.kill()
 
-    def _environment(self, task: Task) -> Environment:
-        # By job, not by task: a dictionary of a hundred variables is made and sorted once.
-        known = self._environments.get(task.key.job_id)
+    def over(self, run: SlotRun) -> None:
+        """As warm.Pool."""
+        self._serving.pop(run.slot.key, None)
+        del self._runs[run.slot.key]
+        run.finish()
+
+    def died(self, run: SlotRun) -> None:
+        """As warm.Pool."""
+        del self._serving[run.slot.key]
+        self._go_on(run)
+
+    def free(self, process: WarmProcess) -> None:
+        """As warm.Pool."""
+        self._idle[process] = None
+        process.rest(lambda: self._retire(process))
+        if len(self._idle) > _MAX_IDLE:
+            self._retire(next(iter(self._idle)))
+
+    def gone(self, process: WarmProcess) -> None:
+        """As warm.Pool."""
+        self._idle.pop(process, None)
+        self._alive.discard(process)
+
+    def _begin(self, run: SlotRun) -> None:
+        try:
+            process = self._process_for(self._environment(run.slot))
+        except (OSError, ValueError) as error:
+            run.ended(AttemptState.START_FAILED, error=_describe_start_failure(run, error))
+            # Not at once: a thousand of them would keep everybody else waiting.
+            self._workplace.watcher.later(0.0, lambda: self._go_on(run))
+            return
+        self._serving[run.slot.key] = process
+        process.run(run)
+
+    def _go_on(self, run: SlotRun) -> None:
+        if run.over:
+            self.over(run)
+        else:
+            self._begin(run)
+
+    def _environment(self, slot: Slot) -> Environment:
+        # By job, not by slot: a dictionary of a hundred variables is made and sorted once.
+        key = (slot.key.job_id, slot.host_devices)
+        known = self._environments.get(key)
         if known is None:
-            if len(self._environments) >= 1000:
+            if len(self._environments) >= _ENVIRONMENTS_KEPT:
                 self._environments.clear()
-            cwd = task.definition.cwd or os.getcwd()
-            variables = job_environment(self._workplace.settings.base_env, task, cwd)
-            known = self._environments[task.key.job_id] = (cwd, tuple(sorted(variables.items())))
+            cwd = slot.definition.cwd or os.getcwd()
+            variables = slot_environment(self._workplace.settings.base_env, slot, cwd)
+            known = self._environments[key] = Environment(
+                cwd,
+                tuple(sorted(variables.items())),
+                devices=frozenset(slot.host_devices),
+                job_id=slot.key.job_id if slot.host_devices else 0,
+            )
         return known
 
     def _process_for(self, environment: Environment) -> WarmProcess:
-        for process in reversed(self._idle):
-            if self._idle[process] == environment:
+        found = None
+        for process in tuple(reversed(self._idle)):
+            if found is None and process.environment == environment:
+                found = process
                 del self._idle[process]
-                process.busy()
-                return process
-        number = next(self._numbers)
-        made = WarmProcess(self._workplace, environment, number, self._answered, self._gone)
-        self._alive.add(made)
-        return made
-
-    def _answered(self, process: WarmProcess, key: TaskKey, report: Ended, reusable: bool) -> None:
-        del self._running[key]
-        self._report(report)
-        if reusable:
-            self._idle[process] = process.environment
-            process.rest(lambda: self._retire(process))
-            if len(self._idle) > _MAX_IDLE:
-                self._retire(next(iter(self._idle)))
+            elif process.environment.devices & environment.devices:
+                self._retire(process)  # it would hold memory of a device that is another's now
+        if found is None:
+            found = WarmProcess(self._workplace, environment, next(self._numbers), self)
+            self._alive.add(found)
+        return found
 
     def _retire(self, process: WarmProcess) -> None:
         del self._idle[process]
         process.retire()
 
-    def _gone(self, process: WarmProcess) -> None:
-        self._idle.pop(process, None)
-        self._alive.discard(process)
+
+def _describe_start_failure(run: SlotRun, error: OSError | ValueError) -> str:
+    slot = run.slot
+    cwd = slot.definition.cwd
+    if cwd and not os.path.isdir(cwd):
+        return f"working directory {cwd!r} does not exist on machine {slot.machine}"
+    task = slot.key._replace(first_index=run.current)
+    return f"the process for {task} could not start on machine {slot.machine}: {error}"

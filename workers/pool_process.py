@@ -4,8 +4,9 @@ Run by path with `python -P`, so that neither this folder nor the working direct
 installed packages, and without importing omegacell: it must start fast. Needs cloudpickle and nothing else.
 
 Frames in both directions are a length of eight bytes and a marshalled list. From the agent: ("define",
-job, pickled callable), ("forget", job), ("run", number, job, input or None, variables, stdout path, stderr
-path); to the agent one ANSWER tuple for each run. The results inside are pickles that the agent never opens.
+job, pickled callable), ("forget", job), ("run", job, variables, tasks), each task (index, input or None,
+stdout path, stderr path); to the agent one ANSWER tuple for each task, sent before the next one begins. The
+results inside are pickles that the agent never opens. channel.py says what the other two descriptors are for.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from typing import Any, cast
 
 import cloudpickle
 
-Answer = tuple[int, str, bytes, str, str, str, float, float]
-"""number, attempt state, result, error, stdout tail, stderr tail, started at, ended at."""
+Answer = tuple[int, str, bytes, str, str, str, float, float, float]
+"""index, attempt state, result, error, stdout tail, stderr tail, started at, ended at, and that by CLOCK_MONOTONIC."""
 
 LENGTH = struct.Struct("!Q")
 
-_FLUSH_SECONDS = 0.005
-"""Answers to a list of short tasks are gathered for this long before they are sent."""
+READY = b"r"
+FULL = b"f"
+OVER = b"o"
+"""How the bell is rung: the process is up; the socket must be read for it to go on; the slot is over."""
 
 
 def frame(messages: list[Any]) -> bytes:
@@ -99,6 +102,7 @@ class Callables:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
+        self._home = os.getcwd()
         self._payloads: dict[int, bytes] = {}
         self._functions: dict[int, Callable[..., object]] = {}
 
@@ -112,7 +116,9 @@ class Callables:
         self._functions.pop(job, None)
 
     def run(self, job: int, data: bytes | None) -> tuple[str, bytes, str]:
-        """Attempt state, pickled result and error of one call."""
+        """Attempt state, pickled result and error of one call, which begins in the job's directory."""
+        with contextlib.suppress(OSError):
+            os.chdir(self._home)
         try:
             function = self._functions.get(job)
             if function is None:
@@ -183,44 +189,79 @@ def set_variables(variables: dict[str, str]) -> None:
             os.environ[name] = value
 
 
-def serve(agent: socket.socket, output: Output, callables: Callables) -> None:
+class Agent:
+    """This process's end of the channel."""
+
+    def __init__(self, answers: socket.socket, permits: int, bell: int) -> None:
+        self._answers = answers
+        self._permits = permits
+        self._bell = bell
+
+    def receive(self) -> bytes:
+        """The next bytes of frames, empty once the agent is gone."""
+        return self._answers.recv(2**18)
+
+    def answer(self, answer: Answer) -> None:
+        """Send it, at once if there is room."""
+        data = frame([answer])
+        try:
+            sent = self._answers.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self.ring(FULL)
+            self._answers.sendall(memoryview(data)[sent:])
+
+    def permits(self) -> bool:
+        """Whether one more task may begin."""
+        try:
+            return bool(os.read(self._permits, 1))
+        except BlockingIOError:
+            return False
+
+    def ring(self, how: bytes) -> None:
+        """Wake the agent."""
+        os.write(self._bell, how)
+
+
+def serve(agent: Agent, output: Output, callables: Callables) -> None:
     """Obey until the agent is gone."""
-    home = os.getcwd()
     buffer = bytearray()
-    answers: list[Answer] = []
-    while data := agent.recv(2**18):
+    agent.ring(READY)
+    while data := agent.receive():
         buffer += data
-        sent_at = time.monotonic()
         for message in split_frames(buffer):
             if message[0] == "define":
                 callables.define(message[1], message[2])
             elif message[0] == "forget":
                 callables.forget(message[1])
             else:
-                _, number, job, task_input, variables, stdout, stderr = message
+                _, job, variables, tasks = message
                 set_variables(variables)
-                started_at = time.time()
-                state, result, error = callables.run(job, task_input)
-                ended_at = time.time()
-                tails = output.take(stdout, stderr)
-                answers.append((number, state, result, error, *tails, started_at, ended_at))
-                with contextlib.suppress(OSError):
-                    os.chdir(home)
-                if time.monotonic() - sent_at > _FLUSH_SECONDS:
-                    agent.sendall(frame(answers))
-                    answers.clear()
-                    sent_at = time.monotonic()
-        if answers:
-            agent.sendall(frame(answers))
-            answers.clear()
+                run_tasks(agent, output, callables, job, tasks)
+
+
+def run_tasks(agent: Agent, output: Output, callables: Callables, job: int, tasks: list[Any]) -> None:
+    """Run a slot's tasks one after another, as far as the agent lets it."""
+    for position, (index, data, stdout, stderr) in enumerate(tasks):
+        if position and not agent.permits():
+            break
+        os.environ["OMEGA_TASK_INDEX"] = str(index)
+        started_at = time.time()
+        state, result, error = callables.run(job, data)
+        ended_at, ended = time.time(), time.monotonic()
+        tails = output.take(stdout, stderr)
+        agent.answer((index, state, result, error, *tails, started_at, ended_at, ended))
+    agent.ring(OVER)
 
 
 def main() -> None:
-    """Arguments: the socket's descriptor, limit of a result, length of a tail, files of stdout and stderr."""
-    descriptor, limit_bytes, tail_bytes = (int(word) for word in sys.argv[1:4])
-    output = Output(sys.argv[4], sys.argv[5], tail_bytes)
+    """Arguments: three descriptors, limit of a result, length of a tail, files of stdout and stderr."""
+    answers, permits, bell, limit_bytes, tail_bytes = (int(word) for word in sys.argv[1:6])
+    output = Output(sys.argv[6], sys.argv[7], tail_bytes)
     sys.argv = [""]
-    os.set_inheritable(descriptor, False)
+    for descriptor in (answers, permits, bell):
+        os.set_inheritable(descriptor, False)
     faulthandler.enable()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # TextIOWrapper
@@ -228,8 +269,8 @@ def main() -> None:
     for entry in os.environ.get("OMEGA_SYS_PATH", "").split(os.pathsep):
         if entry and entry not in sys.path:
             sys.path.append(entry)
-    with socket.socket(fileno=descriptor) as agent, contextlib.suppress(ConnectionError):
-        serve(agent, output, Callables(limit_bytes))
+    with socket.socket(fileno=answers) as connection, contextlib.suppress(ConnectionError):
+        serve(Agent(connection, permits, bell), output, Callables(limit_bytes))
 
 
 if __name__ == "__main__":

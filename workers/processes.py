@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from omegacell.cellstate.model import Ended, Stop, TaskKind
+from omegacell.cellstate.model import Stop, TaskKind
 from omegacell.workers.commands import CommandRunner
 from omegacell.workers.guard import Guard, lock_path
 from omegacell.workers.pool import PoolRunner
-from omegacell.workers.runner import EndedHandler, RunnerSettings, Task, TaskKey
+from omegacell.workers.runner import Report, ReportHandler, RunnerSettings, Slot, SlotKey
 from omegacell.workers.watcher import Watcher
 from omegacell.workers.workplace import Workplace
 
@@ -20,12 +20,12 @@ _LONGEST_CLOSE_SECONDS = 10.0
 class ProcessRunner:
     """Runs tasks as processes of this host (see runner.Runner)."""
 
-    def __init__(self, name: str, settings: RunnerSettings, handler: EndedHandler) -> None:
+    def __init__(self, name: str, settings: RunnerSettings, handler: ReportHandler) -> None:
         settings.log_directory.mkdir(parents=True, exist_ok=True)
         self._handler = handler
         self._watcher = Watcher("tasks")
         self._guard = Guard(self._watcher, lock_path(settings.log_directory, name))
-        self._round: list[Ended] = []
+        self._round: list[Report] = []
         workplace = Workplace(watcher=self._watcher, guard=self._guard, settings=settings)
         self._commands = CommandRunner(workplace, self._round.append)
         self._callables = PoolRunner(workplace, self._round.append)
@@ -36,13 +36,13 @@ class ProcessRunner:
         """The process id of the guard."""
         return self._guard.pid
 
-    def start(self, tasks: Sequence[Task]) -> None:
+    def start(self, slots: Sequence[Slot]) -> None:
         """Start each in turn; each is a callback of its own, so that ends are seen in between."""
-        for task in tasks:
-            self._watcher.post(lambda task=task: self._runner_of(task).start(task))  # type: ignore[misc]  # lambda defaults
+        for slot in slots:
+            self._watcher.post(lambda slot=slot: self._runner_of(slot).start(slot))  # type: ignore[misc]  # lambda defaults
 
-    def stop(self, key: TaskKey, stop: Stop) -> None:
-        """Terminate, then kill."""
+    def stop(self, key: SlotKey, stop: Stop) -> None:
+        """Begin nothing more; terminate, then kill."""
 
         def both() -> None:
             self._commands.stop(key, stop)
@@ -50,7 +50,7 @@ class ProcessRunner:
 
         self._watcher.post(both)
 
-    def kill(self, keys: Sequence[TaskKey]) -> None:
+    def kill(self, keys: Sequence[SlotKey]) -> None:
         """Kill at once."""
 
         def both() -> None:
@@ -96,11 +96,11 @@ class ProcessRunner:
         self._watcher.close()
         self._guard.close()
 
-    def _runner_of(self, task: Task) -> CommandRunner | PoolRunner:
-        return self._commands if task.definition.kind is TaskKind.COMMAND else self._callables
+    def _runner_of(self, slot: Slot) -> CommandRunner | PoolRunner:
+        return self._commands if slot.definition.kind is TaskKind.COMMAND else self._callables
 
     def _hand_over(self) -> None:
         if self._round:
-            ends = tuple(self._round)
+            reports = tuple(self._round)
             self._round.clear()
-            self._handler(ends)
+            self._handler(reports)

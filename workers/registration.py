@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from omegacell.cellstate.clock import boottime
 from omegacell.cellstate.errors import MachineInUse, StoreUnavailable, TokenLost
 from omegacell.cellstate.model import Lease, MachineSpec, RegisteredMachine, WorkerSpec, WorkerStatus
 from omegacell.cellstate.store import WorkerStore
 from omegacell.workers.guard import guard_gone, lock_path
 from omegacell.workers.host import process_exists
-from omegacell.workers.lease import LeaseTerm, boottime
+from omegacell.workers.lease import LeaseTerm
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Registration:
     lease: Lease
     term: LeaseTerm
     machines: tuple[RegisteredMachine, ...]
+    specs: tuple[MachineSpec, ...]
 
 
 def replaceable_token(
@@ -94,4 +96,4 @@ def _register_once(
     lease = store.register_worker(spec, lease_seconds=lease_seconds, replace_token=token)
     term = LeaseTerm(sent_at=sent_at, lease_seconds=lease.lease_seconds)
     registered = store.register_machines(lease.holder_id, lease.token, machines)
-    return Registration(lease=lease, term=term, machines=registered)
+    return Registration(lease=lease, term=term, machines=registered, specs=tuple(machines))

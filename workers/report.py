@@ -34,7 +34,10 @@ class NoHints:
 
 
 class Reporter:
-    """Delivers the ledger's batches until it is closed or `over` says that nobody wants them."""
+    """Delivers the ledger's batches until it is closed or `over` says that nobody wants them.
+
+    `freed` is called where a slot may have waited for what was delivered.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Reporter:
         ledger: Ledger,
         hints: HintSender,
         over: threading.Event,
+        freed: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._store = store
@@ -53,6 +57,7 @@ class Reporter:
         self._ledger = ledger
         self._hints = hints
         self._over = over
+        self._freed = freed
         self._failed = failed
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
@@ -66,16 +71,16 @@ class Reporter:
 
     def deliver(self, batch: Batch) -> None:
         """Report once. Raises what the store raises."""
+        if batch.reports:
+            kept = batch.kept
+            accepted = self._store.report_ended(self._worker_id, self._token, batch.ended, kept=kept)
+            if not all(accepted):
+                refused = sum(1 for word in accepted if not word)
+                log.info("%d of %d reported ends were no longer held here", refused, len(accepted))
+            self._hints.send("done")
+            self._hints.send("jobs")  # room is free: a job that found none may be placed now
         if batch.started:
             self._store.report_started(self._worker_id, self._token, batch.started)
-        if not batch.ended:
-            return
-        accepted = self._store.report_ended(self._worker_id, self._token, batch.ended)
-        if not all(accepted):
-            refused = sum(1 for word in accepted if not word)
-            log.info("%d of %d reported ends were no longer held here", refused, len(accepted))
-        self._hints.send("done")
-        self._hints.send("jobs")  # room is free: a job that found none may be placed now
 
     def _run(self) -> None:
         try:
@@ -98,6 +103,7 @@ class Reporter:
                 self._over.wait(wait)
                 wait = min(2 * wait, LONGEST_RETRY_SECONDS)
             else:
-                self._ledger.delivered(batch)
+                if self._ledger.delivered(batch):
+                    self._freed()
                 return
         self._ledger.put_back(batch)

@@ -1,18 +1,17 @@
-"""What runs tasks, as the agent sees it: hand over tasks, ask them to stop, hear how they ended."""
+"""What runs slots of tasks, as the agent sees it: hand over slots, ask them to stop, hear how they went."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from omegacell.cellstate.model import AttemptState, Ended, Placement, Stop, TaskDefinition
+from omegacell.cellstate.model import AttemptState, Ended, Kept, Placement, Stop, TaskDefinition
 
 
-class TaskKey(NamedTuple):
-    """One attempt of one task on one machine's epoch: what a report is compared with, never used twice."""
+class SlotKey(NamedTuple):
+    """A slot's tasks in one attempt on one machine's epoch: what a report is compared with, never used twice."""
 
     job_id: int
     first_index: int
@@ -25,19 +24,44 @@ class TaskKey(NamedTuple):
         return f"j{self.job_id}.{self.first_index}#{self.attempt}"
 
 
-def key_of(report: Placement | Ended) -> TaskKey:
-    """The key that a placement or a report is about."""
-    return TaskKey(report.job_id, report.first_index, report.attempt, report.machine_id, report.epoch)
+def key_of(report: Placement | Ended | Kept) -> SlotKey:
+    """The key of the slot that a placement or a report is about."""
+    return SlotKey(report.job_id, report.first_index, report.attempt, report.machine_id, report.epoch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A task ready to run. `input` is its own data; meaningful if definition.has_inputs."""
+class Slot:
+    """`count` tasks from key.first_index on, ready to be run one after another.
 
-    key: TaskKey
+    `inputs` are their own data, one each if definition.has_inputs, else none. `devices` are numbered as the
+    machine does, `host_devices` are the same ones as this host numbers them.
+    """
+
+    key: SlotKey
     machine: str
     definition: TaskDefinition
-    input: bytes = b""
+    count: int = 1
+    inputs: Sequence[bytes] = ()
+    devices: tuple[int, ...] = ()
+    host_devices: tuple[int, ...] = ()
+
+    def input(self, index: int) -> bytes:
+        """The data of task `index`, empty where there is none."""
+        return self.inputs[index - self.key.first_index] if self.inputs else b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of a slot: all tasks that ended since its last report, and the one it goes on with, if any.
+
+    `key` is the one it was started under, also once the store knows the slot by the task that was kept.
+    `given_back` counts the tasks that did not begin and will not.
+    """
+
+    key: SlotKey
+    ended: tuple[Ended, ...]
+    kept: tuple[Kept, ...] = ()
+    given_back: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,22 +79,29 @@ class RunnerSettings:
     grace_seconds: float = 5.0
 
 
-EndedHandler = Callable[[Sequence[Ended]], None]
-"""Called from the runner's own thread, with everything that ended in one round."""
+ReportHandler = Callable[[Sequence[Report]], None]
+"""Called from the runner's own thread, with everything there is to report of one round."""
 
 
 class Runner(Protocol):
-    """Runs tasks until they end or are stopped. Every method returns at once; ends come by the handler."""
+    """Runs slots until they end or are stopped. Every method returns at once; the handler gets the reports.
 
-    def start(self, tasks: Sequence[Task]) -> None:
-        """Run these. One that cannot start ends as START_FAILED."""
+    A slot is reported as a whole when it is over. One of several tasks that lasts longer than
+    slots.SLOT_REPORT_SECONDS is reported once before, and goes on with the task that then runs, alone.
+    """
+
+    def start(self, slots: Sequence[Slot]) -> None:
+        """Run these. A task that cannot start ends as START_FAILED."""
         ...
 
-    def stop(self, key: TaskKey, stop: Stop) -> None:
-        """Terminate, then kill after the grace; it ends as CANCELLED or PREEMPTED. No effect if unknown."""
+    def stop(self, key: SlotKey, stop: Stop) -> None:
+        """Begin no further task; terminate the one that runs, and kill it after the grace.
+
+        It ends as CANCELLED or PREEMPTED. No effect if the key is unknown.
+        """
         ...
 
-    def kill(self, keys: Sequence[TaskKey]) -> None:
+    def kill(self, keys: Sequence[SlotKey]) -> None:
         """Kill at once, without grace; how they end is nobody's concern any more."""
         ...
 
@@ -91,40 +122,14 @@ class Runner(Protocol):
         ...
 
 
-def ended(
-    task: Task,
-    state: AttemptState,
-    *,
-    exit_code: int = -1,
-    started_at: float = 0.0,
-    ended_at: float = 0.0,
-    result: bytes = b"",
-    error: str = "",
-    stdout_tail: str = "",
-    stderr_tail: str = "",
-) -> Ended:
-    """The report of a task's end; a time of 0 means now."""
-    now = ended_at or time.time()
-    return Ended(
-        job_id=task.key.job_id,
-        first_index=task.key.first_index,
-        attempt=task.key.attempt,
-        machine_id=task.key.machine_id,
-        epoch=task.key.epoch,
-        state=state,
-        exit_code=exit_code,
-        started_at=started_at or now,
-        ended_at=now,
-        result=result,
-        error=printable(error),
-        stdout_tail=printable(stdout_tail),
-        stderr_tail=printable(stderr_tail),
-    )
-
-
 def stopped_state(stop: Stop) -> AttemptState:
     """How a task that was asked to stop ends."""
     return AttemptState.PREEMPTED if stop is Stop.PREEMPT else AttemptState.CANCELLED
+
+
+def stopped_how(stop: Stop) -> str:
+    """The same as a word for a sentence."""
+    return "preempted" if stop is Stop.PREEMPT else "cancelled"
 
 
 def printable(text: str) -> str:

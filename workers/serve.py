@@ -16,9 +16,9 @@ from omegacell.workers.agent import Agent, AgentSettings
 from omegacell.workers.environment import base_environment
 from omegacell.workers.groups import allow_many_descriptors
 from omegacell.workers.hollow import HollowRunner
-from omegacell.workers.host import host_capacity, machine_specs, share
+from omegacell.workers.host import host_capacity, host_gpus, machine_specs, share, with_devices
 from omegacell.workers.processes import ProcessRunner
-from omegacell.workers.runner import EndedHandler, Runner, RunnerSettings
+from omegacell.workers.runner import ReportHandler, Runner, RunnerSettings
 
 _HOLLOW_CAPACITY = Amounts(cpu_milli=16_000, memory_bytes=64 * 2**30, disk_bytes=2**40)
 """What a hollow machine claims to have where nothing is said: a common cloud size."""
@@ -34,6 +34,7 @@ _STORE_RETRY_SECONDS = 1.0
 class WorkerOptions:
     """What one worker process serves. Amounts are per machine; one of 0 is an equal share of this host.
 
+    `share_gpus` deals this host's devices out to the machines; else each has those of `each`, which may be none.
     `hollow` > 0 serves so many hollow machines instead, whose tasks last `hollow_seconds` (math.inf: until
     stopped) unless their job expects a duration. An empty `log_directory` is a folder of the system's for
     temporary files.
@@ -44,6 +45,7 @@ class WorkerOptions:
     schema: str = "omega"
     machines: int = 1
     each: Amounts = field(default_factory=Amounts)
+    share_gpus: bool = True
     attributes: Mapping[str, str] = field(default_factory=dict)
     hollow: int = 0
     hollow_seconds: float = 0.0
@@ -78,7 +80,7 @@ def agent_of(options: WorkerOptions, settings: Settings) -> Iterator[Agent]:
             store,
             AgentSettings(
                 name=options.name,
-                machines=machines_of(options, logs),
+                machines=machines_of(options, logs, _gpus_here(settings)),
                 lease_seconds=options.lease_seconds,
                 poll_seconds=options.poll_seconds,
                 log_directory=str(logs),
@@ -97,17 +99,17 @@ def log_directory(options: WorkerOptions) -> Path:
     return path.resolve()
 
 
-def machines_of(options: WorkerOptions, disk_of: Path) -> tuple[MachineSpec, ...]:
-    """The machines with their amounts and attributes."""
+def machines_of(options: WorkerOptions, disk_of: Path, gpus: int) -> tuple[MachineSpec, ...]:
+    """The machines with their amounts and attributes, on a host of `gpus` devices."""
     if options.hollow > 0:
-        amounts = _or_else(options.each, _HOLLOW_CAPACITY)
-        return machine_specs(options.name, options.hollow, amounts, {"hollow": "true", **options.attributes})
-    count = max(1, options.machines)
-    amounts = _or_else(options.each, share(host_capacity(disk_of), count))
-    return machine_specs(options.name, options.machines, amounts, options.attributes)
+        hollow = [_or_else(options, _HOLLOW_CAPACITY)] * options.hollow
+        return machine_specs(options.name, hollow, {"hollow": "true", **options.attributes})
+    shares = share(host_capacity(disk_of, gpus), options.machines)
+    each = [_or_else(options, one) for one in shares]
+    return with_devices(machine_specs(options.name, each, options.attributes))
 
 
-def runner_maker(options: WorkerOptions, settings: Settings, logs: Path) -> Callable[[EndedHandler], Runner]:
+def runner_maker(options: WorkerOptions, settings: Settings, logs: Path) -> Callable[[ReportHandler], Runner]:
     """What makes the runner, given whom it tells of ends."""
     if options.hollow > 0:
         return lambda handler: HollowRunner(options.hollow_seconds, handler)
@@ -121,9 +123,16 @@ def runner_maker(options: WorkerOptions, settings: Settings, logs: Path) -> Call
     return lambda handler: ProcessRunner(options.name, runner_settings, handler)
 
 
-def _or_else(amounts: Amounts, default: Amounts) -> Amounts:
+def _gpus_here(settings: Settings) -> int:
+    return host_gpus(base_environment(os.environ)) if settings.gpus is None else settings.gpus
+
+
+def _or_else(options: WorkerOptions, default: Amounts) -> Amounts:
+    """What each machine was given, and of what it was not given the default."""
     return Amounts(
-        cpu_milli=amounts.cpu_milli or default.cpu_milli,
-        memory_bytes=amounts.memory_bytes or default.memory_bytes,
-        disk_bytes=amounts.disk_bytes or default.disk_bytes,
+        cpu_milli=options.each.cpu_milli or default.cpu_milli,
+        memory_bytes=options.each.memory_bytes or default.memory_bytes,
+        disk_bytes=options.each.disk_bytes or default.disk_bytes,
+        gpu_milli=default.gpu_milli if options.share_gpus else options.each.gpu_milli,
+        custom=options.each.custom,
     )

@@ -7,15 +7,18 @@ import threading
 import time
 from collections.abc import Sequence
 
+from omegacell.cellstate.clock import boottime
 from omegacell.cellstate.errors import StoreUnavailable, TokenLost
-from omegacell.cellstate.model import AttemptState, Ended, Placement, Stop
-from omegacell.workers.lease import LeaseKeeper, boottime
+from omegacell.cellstate.model import AttemptState, MachineSpec, Placement, Stop
+from omegacell.workers.host import GPUS
+from omegacell.workers.lease import LeaseKeeper
 from omegacell.workers.ledger import Ledger
-from omegacell.workers.pull import Definitions, prepare
+from omegacell.workers.pull import Definitions, ServedMachine, prepare
 from omegacell.workers.reconcile import Decision
 from omegacell.workers.registration import AgentStore, Registration
 from omegacell.workers.report import LONGEST_RETRY_SECONDS, RETRY_SECONDS, HintSender, Reporter
-from omegacell.workers.runner import Runner, key_of, stopped_state
+from omegacell.workers.runner import Report, Runner, key_of, stopped_how, stopped_state
+from omegacell.workers.slots import ended_of
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,10 @@ class Session:
         self._poll_seconds = poll_seconds
         self._worker_id = registration.lease.holder_id
         self._token = registration.lease.token
-        self._names = {machine.machine_id: machine.name for machine in registration.machines}
+        self._machines = {
+            machine.machine_id: _served(spec)
+            for machine, spec in zip(registration.machines, registration.specs, strict=True)
+        }
         self._known: dict[int, int] = {}
         self._ledger = Ledger()
         self._definitions = Definitions(store)
@@ -63,6 +69,7 @@ class Session:
             ledger=self._ledger,
             hints=hints,
             over=self._over,
+            freed=wake.set,
             failed=lambda error: self._lose(str(error)),
         )
 
@@ -83,10 +90,10 @@ class Session:
             else:
                 self._end_in_order()
 
-    def ended(self, ends: Sequence[Ended]) -> None:
+    def report(self, reports: Sequence[Report]) -> None:
         """The runner's word. What ended past the deadline was killed for it, and is the store's to decide."""
         if not self._over.is_set() and not self._keeper.ended(boottime()):
-            self._ledger.ended(ends)
+            self._ledger.note(reports)
 
     def _lose(self, reason: str) -> None:
         """Kill everything at once. From any thread, any number of times."""
@@ -124,7 +131,7 @@ class Session:
         self._runner.kill(decision.kill)
         for key, stop in decision.stop:
             self._runner.stop(key, stop)
-        self._ledger.ended([self._never_ran(placement) for placement in decision.refuse])
+        self._ledger.note([_never_ran(placement) for placement in decision.refuse])
         self._start(decision)
         # Only now: had anything failed on the way, the next answer would bring it all again.
         self._known.update((held.machine_id, held.version) for held in answers)
@@ -133,21 +140,14 @@ class Session:
         if not decision.start:
             return
         try:
-            tasks, unknown = prepare(self._store, self._definitions, decision.start, self._names)
+            slots, unknown = prepare(self._store, self._definitions, decision.start, self._machines)
         except BaseException:
             self._ledger.forget([key_of(placement) for placement in decision.start])
             raise
-        self._ledger.ended([self._unknown_job(placement) for placement in unknown])
-        if not self._over.is_set():
-            self._runner.start(tasks)
-
-    def _never_ran(self, placement: Placement) -> Ended:
-        how = "cancelled" if placement.stop is Stop.CANCEL else "preempted"
-        return _without_run(placement, stopped_state(placement.stop), f"{how} before it started")
-
-    def _unknown_job(self, placement: Placement) -> Ended:
-        sentence = f"job j{placement.job_id} has no definition in the store any more; submit it again"
-        return _without_run(placement, AttemptState.START_FAILED, sentence)
+        self._ledger.note([_unknown_job(placement) for placement in unknown])
+        # Past the deadline, as after the agent was frozen, the guard would only kill them; the keeper says the rest.
+        if not self._over.is_set() and not self._keeper.ended(boottime()):
+            self._runner.start(slots)
 
     def _end_after_loss(self) -> None:
         """What ended before the loss is told once more: a store that was only away still accepts it."""
@@ -170,7 +170,7 @@ class Session:
 
     def _end_in_order(self) -> None:
         """Terminate what runs, report what had ended before, and give the machines back."""
-        for key in self._ledger.clear_running():
+        for key in self._ledger.leave():
             self._runner.stop(key, Stop.PREEMPT)
         if not self._runner.idle(_KILLED_SECONDS):
             log.error("some tasks are still there after %g s", _KILLED_SECONDS)
@@ -184,17 +184,22 @@ class Session:
             log.warning("the lease could not be released and will run out: %s", error)
 
 
-def _without_run(placement: Placement, state: AttemptState, error: str) -> Ended:
-    now = time.time()
-    return Ended(
-        job_id=placement.job_id,
-        first_index=placement.first_index,
-        attempt=placement.attempt,
-        machine_id=placement.machine_id,
-        epoch=placement.epoch,
-        state=state,
-        exit_code=-1,
-        started_at=now,
-        ended_at=now,
-        error=error,
-    )
+def _never_ran(placement: Placement) -> Report:
+    """Its first task was stopped; the others are as if they had never been placed."""
+    error = f"{stopped_how(placement.stop)} before it started"
+    key = key_of(placement)
+    stopped = ended_of(key, placement.first_index, stopped_state(placement.stop), error=error)
+    return Report(key=key, ended=(stopped,), given_back=placement.count - 1)
+
+
+def _unknown_job(placement: Placement) -> Report:
+    """None of its tasks can ever start."""
+    error = f"job j{placement.job_id} has no definition in the store any more; submit it again"
+    key, first = key_of(placement), placement.first_index
+    ends = (ended_of(key, first + n, AttemptState.START_FAILED, error=error) for n in range(placement.count))
+    return Report(key=key, ended=tuple(ends))
+
+
+def _served(spec: MachineSpec) -> ServedMachine:
+    numbers = spec.attributes.get(GPUS, "").split(",")
+    return ServedMachine(name=spec.name, host_devices=tuple(int(one) for one in numbers if one.isdecimal()))

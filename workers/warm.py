@@ -1,27 +1,31 @@
-"""One warm process of the pool, as the agent sees it: pool_process.py at the other end of a socket."""
+"""One warm process of the pool, as the agent sees it: pool_process.py at the other end of a channel."""
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
-import shutil
-import socket
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
-from omegacell.cellstate.model import AttemptState, Ended
+from omegacell.cellstate.model import AttemptState
 from omegacell.workers import pool_process
+from omegacell.workers.channel import Channel
 from omegacell.workers.environment import task_variables
 from omegacell.workers.groups import ProcessGroup, describe_exit, exit_code_of
-from omegacell.workers.logs import LogPaths, log_paths, open_log, take_tail
-from omegacell.workers.runner import Task, TaskKey, ended
-from omegacell.workers.watcher import READ, WRITE, Timer
+from omegacell.workers.logs import LogPaths, PoolOutput, log_paths, open_log, take_tail
+from omegacell.workers.slots import SLOT_REPORT_SECONDS, SlotRun
+from omegacell.workers.watcher import Timer
 from omegacell.workers.workplace import Workplace
 
 _IDLE_SECONDS = 30.0
 """A process that had nothing to do for this long is let go; the next task pays its start, about 50 ms."""
+
+_START_SECONDS = 10.0
+"""For so long at most a process's own start is not counted against its first task's timeout."""
 
 _CALLABLES_KEPT = 16
 """Per process: a callable may hold a model of hundreds of megabytes."""
@@ -29,103 +33,130 @@ _CALLABLES_KEPT = 16
 _LINK_SECONDS = 0.05
 """From then on the output of a running callable is found under the task's own name, to be followed."""
 
-Environment = tuple[str, tuple[tuple[str, str], ...]]
-"""Working directory and sorted variables: tasks with equal ones share processes."""
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What slots must have in common to share a process.
+
+    Working directory and sorted variables; where a slot has devices, also those and its job: libraries read
+    CUDA_VISIBLE_DEVICES once, and give a device's memory back when the process ends and not before.
+    """
+
+    cwd: str
+    variables: tuple[tuple[str, str], ...]
+    devices: frozenset[int] = frozenset()
+    job_id: int = 0
+
+
+class Pool(Protocol):
+    """Whom a process tells."""
+
+    def over(self, run: SlotRun) -> None:
+        """All of the slot that will run has ended."""
+        ...
+
+    def died(self, run: SlotRun) -> None:
+        """The slot's process has ended, and more of it is to run."""
+        ...
+
+    def free(self, process: WarmProcess) -> None:
+        """The process can be given another slot."""
+        ...
+
+    def gone(self, process: WarmProcess) -> None:
+        """The process has ended."""
+        ...
 
 
 class WarmProcess:
-    """One process: at most one task at a time, and what it has been told."""
+    """One process: at most one slot at a time, and what it has been told."""
 
-    def __init__(
-        self,
-        workplace: Workplace,
-        environment: Environment,
-        number: int,
-        answered: Callable[[WarmProcess, TaskKey, Ended, bool], None],
-        gone: Callable[[WarmProcess], None],
-    ) -> None:
+    def __init__(self, workplace: Workplace, environment: Environment, number: int, pool: Pool) -> None:
         self.environment = environment
         self._watcher = workplace.watcher
         self._settings = workplace.settings
-        self._answered = answered
-        self._gone = gone
-        self._folder = folder = self._settings.log_directory / "pool" / f"{os.getpid()}-{number}"
-        self._output = LogPaths(stdout=str(folder / "stdout"), stderr=str(folder / "stderr"))
+        self._pool = pool
+        self._output = PoolOutput(self._settings.log_directory / "pool" / f"{os.getpid()}-{number}")
         self._known: OrderedDict[int, None] = OrderedDict()
-        self._number = 0
-        self._task: Task | None = None
-        self._task_logs = self._output
+        self._run: SlotRun | None = None
+        self._permitted = 0
+        self._since = 0.0
         self._started_at = 0.0
         self._stopped: tuple[AttemptState, str] | None = None
-        self._linked = False
-        self._timers: list[Timer] = []
-        self._received = bytearray()
-        self._unsent = bytearray()
-        self._socket, theirs = socket.socketpair()
-        self._socket.setblocking(False)
-        with theirs:
-            self.group = self._start(workplace, theirs)
-        self._watcher.watch(self._socket.fileno(), READ, self._ready)
+        self._timers: dict[str, Timer] = {}
+        self._lent = False
+        self._channel = Channel(self._watcher, self._look)
+        try:
+            self.group = self._start(workplace)
+        except (OSError, ValueError):
+            self._channel.hang_up()
+            self._output.remove()
+            raise
+        finally:
+            self._channel.close_theirs()
 
-    def _start(self, workplace: Workplace, theirs: socket.socket) -> ProcessGroup:
-        cwd, variables = self.environment
+    def _start(self, workplace: Workplace) -> ProcessGroup:
         settings = self._settings
-        sizes = [str(theirs.fileno()), str(settings.result_limit_bytes), str(settings.log_tail_bytes)]
-        command = [sys.executable, "-P", pool_process.__file__, *sizes]
-        descriptors = [open_log(self._output.stdout), open_log(self._output.stderr)]
+        passed = self._channel.theirs
+        numbers = map(str, (*passed, settings.result_limit_bytes, settings.log_tail_bytes))
+        command = [sys.executable, "-P", pool_process.__file__, *numbers]
+        paths = self._output.paths
+        descriptors = [open_log(paths.stdout), open_log(paths.stderr)]
         try:
             return ProcessGroup(
                 workplace,
-                [*command, self._output.stdout, self._output.stderr],
-                env=dict(variables),
-                cwd=cwd,
+                [*command, paths.stdout, paths.stderr],
+                env=dict(self.environment.variables),
+                cwd=self.environment.cwd,
                 stdout=descriptors[0],
                 stderr=descriptors[1],
-                pass_fds=[theirs.fileno()],
+                pass_fds=passed,
                 ended=self._exited,
             )
-        except (OSError, ValueError):
-            self._socket.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def run(self, task: Task) -> None:
-        """Send the task; it has none now."""
-        self._task = task
-        self._number += 1
-        self._started_at = time.time()
-        key, definition = task.key, task.definition
-        self._task_logs = log_paths(self._settings.log_directory, key.job_id, key.first_index, key.attempt)
-        data = task.input if definition.has_inputs else None
-        paths = (self._task_logs.stdout, self._task_logs.stderr)
-        run = ("run", self._number, key.job_id, data, task_variables(task), *paths)
-        self._unsent += pool_process.frame([*self._teach(key.job_id, definition.payload), run])
-        self._send()
-        self._timers = [self._watcher.later(_LINK_SECONDS, self._link_output)]
-        if definition.timeout_seconds > 0:
-            self._timers.append(self._watcher.later(definition.timeout_seconds, self._timed_out))
+    def run(self, run: SlotRun) -> None:
+        """Run what is left of the slot; the process is free now."""
+        self._cancel_timers()
+        self._run = run
+        self._lent = True
+        if run.slot.count > 1:
+            self._timers["split"] = self._watcher.later(run.seconds_to_split(), self._split)
+        else:
+            self._timers["link"] = self._watcher.later(_LINK_SECONDS, self._link_output)
+        self._hand_over(run)
 
     def stop(self, state: AttemptState, error: str) -> None:
-        """Terminate the process, then kill it; the first reason counts."""
-        if self._stopped is None and self.group.running():
-            self._stopped = (state, error)
-            self.group.terminate(self._settings.grace_seconds)
+        """Begin nothing more, terminate the process, then kill it; the first reason counts."""
+        if self._cut() is not None:
+            self._cancel_timers()
+            self._terminate(state, error)
 
     def rest(self, tired: Callable[[], None]) -> None:
-        """Wait for the next task, but not for ever: `tired` is called if none comes."""
-        self._timers = [self._watcher.later(_IDLE_SECONDS, tired)]
-
-    def busy(self) -> None:
-        """A task is about to come."""
-        self._cancel_timers()
+        """Wait for the next slot, but not for ever: `tired` is called if none comes."""
+        self._timers["rest"] = self._watcher.later(_IDLE_SECONDS, tired)
 
     def retire(self) -> None:
         """Let an idle process end by itself, and see to it that it does."""
-        self._hang_up()
+        self._cancel_timers()
+        self._channel.hang_up()
         self.group.later(self._settings.grace_seconds, self.group.kill)
+
+    def _hand_over(self, run: SlotRun) -> None:
+        slot, definition, job = run.slot, run.slot.definition, run.slot.key.job_id
+        tasks = []
+        for index in range(run.current, run.end):
+            logs = self._logs_of(run, index)
+            data = slot.input(index) if definition.has_inputs else None
+            tasks.append((index, data, logs.stdout, logs.stderr))
+        message = ("run", job, task_variables(slot, run.current), tasks)
+        self._permitted = run.end
+        self._task_begins(time.monotonic(), time.time())
+        self._channel.send([*self._teach(job, definition.payload), message], len(tasks))
+        if definition.timeout_seconds > 0:
+            self._look_again(definition.timeout_seconds)
 
     def _teach(self, job: int, payload: bytes) -> list[tuple[object, ...]]:
         if job in self._known:
@@ -137,58 +168,85 @@ class WarmProcess:
         self._known[job] = None
         return messages
 
-    def _timed_out(self) -> None:
-        if self._task is not None:
-            limit = self._task.definition.timeout_seconds
-            self.stop(AttemptState.TIMED_OUT, f"ran longer than its timeout of {limit:g} s")
+    def _cut(self) -> SlotRun | None:
+        """Give up what has not begun; the slot, if its current task still runs."""
+        run = self._run
+        if run is None:
+            return None
+        self._permitted -= self._channel.take_back()
+        run.cut(self._permitted)
+        self._look()
+        if self._run is run and run.over:
+            self._over(run)
+        return self._run
+
+    def _split(self) -> None:
+        """The slot lasts: report what has ended, and let others have what has not begun."""
+        if self._run is None or self._run.over:
+            return
+        if self._channel.up_at == math.inf:
+            self._timers["split"] = self._watcher.later(SLOT_REPORT_SECONDS, self._split)
+        elif (run := self._cut()) is not None:
+            self._channel.attend()
+            run.split()
+            self._link_output()
+
+    def _look_again(self, seconds: float) -> None:
+        if "limit" in self._timers:
+            self._timers["limit"].cancel()
+        self._timers["limit"] = self._watcher.later(seconds, self._check_time)
+
+    def _check_time(self) -> None:
+        """Stop the current task if it has run for too long; those after it run on in another process."""
+        self._look()
+        run = self._run
+        if run is None:
+            return
+        limit, current = run.slot.definition.timeout_seconds, run.current
+        began = max(self._since, min(self._channel.up_at, self._since + _START_SECONDS))
+        left = began + limit - time.monotonic()
+        if left > 0:
+            self._look_again(left)
+            return
+        self._permitted -= self._channel.take_back()
+        self._look()
+        if self._run is run and run.current == current:
+            self._terminate(AttemptState.TIMED_OUT, f"ran longer than its timeout of {limit:g} s")
+        elif self._run is run:
+            self._look_again(limit)
+
+    def _terminate(self, state: AttemptState, error: str) -> None:
+        if self._stopped is None and self.group.running():
+            self._stopped = (state, error)
+            self.group.terminate(self._settings.grace_seconds)
 
     def _link_output(self) -> None:
-        self._linked = True
-        for ours, theirs in (
-            (self._output.stdout, self._task_logs.stdout),
-            (self._output.stderr, self._task_logs.stderr),
-        ):
-            with contextlib.suppress(OSError):
-                os.makedirs(os.path.dirname(theirs), exist_ok=True)
-                os.link(ours, theirs)
+        if self._run is not None:
+            self._output.link(self._logs_of(self._run, self._run.current))
 
-    def _ready(self) -> None:
-        """The socket can be read, written, or is at its end."""
-        if self._unsent:
-            self._send()
-        try:
-            data = self._socket.recv(2**18)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            data = b""
-        if not data:
-            self._hang_up()
-            return
-        self._received += data
-        for answer in pool_process.split_frames(self._received):
+    def _logs_of(self, run: SlotRun, index: int) -> LogPaths:
+        key = run.slot.key
+        return log_paths(self._settings.log_directory, key.job_id, index, key.attempt)
+
+    def _look(self) -> None:
+        """Take the answers that have come, and see whether the process is done with what it was sent."""
+        for answer in self._channel.answers():
             self._take_answer(answer)
-
-    def _send(self) -> None:
-        try:
-            sent = self._socket.send(self._unsent)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # it has died; its exit tells the rest
-        del self._unsent[:sent]
-        self._watcher.watch(self._socket.fileno(), READ | WRITE if self._unsent else READ, self._ready)
+        if not self._lent or self._stopped is not None or not self._channel.free:
+            return
+        if self._run is None:
+            self._lent = False
+            self._pool.free(self)
+        elif self._run.current >= self._permitted:
+            self._hand_over(self._run)
 
     def _take_answer(self, answer: pool_process.Answer) -> None:
-        number, state, result, error, stdout_tail, stderr_tail, started_at, ended_at = answer
-        task = self._task
-        if task is None or number != self._number:
-            return
-        self._cancel_timers()
-        if self._linked:
-            self._drop_empty_links()
-        report = ended(
-            task,
+        index, state, result, error, stdout_tail, stderr_tail, started_at, ended_at, ended = answer
+        run = self._run
+        if run is None or run.over or index != run.current:
+            return  # of a copy that the callable made of its process
+        self._output.drop_empty_links()
+        run.ended(
             AttemptState(state),
             started_at=started_at,
             ended_at=ended_at,
@@ -197,55 +255,49 @@ class WarmProcess:
             stdout_tail=stdout_tail,
             stderr_tail=stderr_tail,
         )
-        self._task = None
-        self._answered(self, task.key, report, self._stopped is None)
+        self._task_begins(ended, ended_at)
+        if run.over:
+            self._over(run)
 
-    def _drop_empty_links(self) -> None:
-        self._linked = False
-        for path in (self._task_logs.stdout, self._task_logs.stderr):
-            with contextlib.suppress(OSError):
-                if os.stat(path).st_size == 0:
-                    os.unlink(path)
+    def _task_begins(self, since: float, started_at: float) -> None:
+        self._since, self._started_at = since, started_at
+
+    def _over(self, run: SlotRun) -> None:
+        self._cancel_timers()
+        self._run = None
+        self._pool.over(run)
 
     def _exited(self, code: int) -> None:
-        # What it said before it died is still in the socket.
-        with contextlib.suppress(OSError):
-            while self._socket.fileno() >= 0 and (data := self._socket.recv(2**18)):
-                self._received += data
-        self._stopped = self._stopped or (
-            AttemptState.FAILED,
-            f"its process ended before the callable returned: {describe_exit(code)}",
-        )
-        for answer in pool_process.split_frames(self._received):
-            self._take_answer(answer)
-        self._hang_up()
+        sentence = f"its process ended before the callable returned: {describe_exit(code)}"
+        self._stopped = self._stopped or (AttemptState.FAILED, sentence)
+        self._permitted -= self._channel.take_back()
+        self._look()  # what it said before it died is still there
         self._cancel_timers()
-        if self._task is not None:
-            self._report_death(self._task, code, *self._stopped)
-        self._gone(self)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._channel.hang_up()
+        run, self._run = self._run, None
+        if run is not None:
+            if run.current < self._permitted:
+                self._report_death(run, code, *self._stopped)
+            if run.over:
+                self._pool.over(run)
+            else:
+                self._pool.died(run)
+        self._pool.gone(self)
+        self._output.remove()
 
-    def _report_death(self, task: Task, code: int, state: AttemptState, error: str) -> None:
-        limit = self._settings.log_tail_bytes
-        self._link_output()
-        self._task = None
-        report = ended(
-            task,
+    def _report_death(self, run: SlotRun, code: int, state: AttemptState, error: str) -> None:
+        limit, logs = self._settings.log_tail_bytes, self._logs_of(run, run.current)
+        self._output.link(logs)
+        run.ended(
             state,
             exit_code=exit_code_of(code),
             started_at=self._started_at,
             error=error,
-            stdout_tail=take_tail(self._task_logs.stdout, limit),
-            stderr_tail=take_tail(self._task_logs.stderr, limit),
+            stdout_tail=take_tail(logs.stdout, limit),
+            stderr_tail=take_tail(logs.stderr, limit),
         )
-        self._answered(self, task.key, report, False)
-
-    def _hang_up(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._watcher.forget(self._socket.fileno())
-            self._socket.close()
 
     def _cancel_timers(self) -> None:
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
-        self._timers = []
+        self._timers.clear()

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby, repeat
 
 import numpy as np
 
-from omegacell.cellstate.judge import Claim, JobFound, MachineFound, Ruling, judge
+from omegacell.cellstate.found import JobFound, MachineFound, PlacementKey
+from omegacell.cellstate.judge import Claim, Ruling, judge, tasks_per_slot
+from omegacell.cellstate.memory import preemption, slots
 from omegacell.cellstate.memory.fold import unclaim
+from omegacell.cellstate.memory.reservations import let_go
 from omegacell.cellstate.memory.rows import machine_rows
-from omegacell.cellstate.memory.state import TRANSACTIONS_KEPT, Cell, CommittedClaim, Job, Scheduler
-from omegacell.cellstate.model import JobState, Placement, Reason, RetryRange, Stop, Transaction, Verdict
+from omegacell.cellstate.memory.state import TRANSACTIONS_KEPT, Cell, CommittedClaim, Job, Machine, Scheduler
+from omegacell.cellstate.model import (
+    Int64,
+    JobState,
+    Placement,
+    Reason,
+    RetryRange,
+    Stop,
+    Transaction,
+    Verdict,
+)
+from omegacell.cellstate.room import device_indexes
 from omegacell.cellstate.transactions import check_transaction
 
 
@@ -23,23 +37,41 @@ def commit(cell: Cell, transaction: Transaction, *, now: float) -> Verdict:
     if answer is None:
         scheduler = cell.schedulers.get(transaction.scheduler_id)
         if scheduler is None or not scheduler.token or scheduler.token != transaction.token:
-            rulings = judge(token_valid=False, claims=claims, jobs={}, machines={})
-            answer = tuple(CommittedClaim(ruling=ruling, first_index=-1) for ruling in rulings)
-            return _verdict(cell, transaction, answer)
+            rulings = judge(token_valid=False, now=now, claims=claims, jobs={}, machines={}, victims={})
+            answer = tuple(CommittedClaim(ruling=ruling) for ruling in rulings)
+            return _verdict(cell, transaction, answer, now=now)
         answer = _apply(cell, transaction, claims, scheduler, now=now)
         cell.transactions[transaction.txn_id] = answer
         if len(cell.transactions) > TRANSACTIONS_KEPT:
             del cell.transactions[next(iter(cell.transactions))]
-    return _verdict(cell, transaction, answer)
+    return _verdict(cell, transaction, answer, now=now)
 
 
 def _claims(transaction: Transaction) -> list[Claim]:
-    """The claims one by one."""
+    """The claims one by one, each with its victims."""
+    victims: defaultdict[int, list[PlacementKey]] = defaultdict(list)
+    named = transaction.victims
+    for claim, *key in zip(
+        *(column.tolist() for column in (named.claim, named.job_id, named.first_index, named.attempt)),
+        strict=True,
+    ):
+        victims[claim].append((key[0], key[1], key[2]))
     columns = (transaction.job_id, transaction.machine_id, transaction.slots, transaction.claim_sequence)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    tasks = transaction.tasks.tolist() or repeat(1)
+    devices = transaction.devices.tolist() or repeat(0)
     return [
-        Claim(job_id=job_id, machine_id=machine_id, slots=slots, claim_sequence=claim_sequence)
-        for job_id, machine_id, slots, claim_sequence in zip(
-            *(column.tolist() for column in columns), strict=True
+        Claim(
+            job_id=job_id,
+            machine_id=machine_id,
+            slots=slots,
+            claim_sequence=claim_sequence,
+            tasks=tasks_of_slot,
+            devices=mask,
+            victims=tuple(victims.get(position, ())),
+        )
+        for position, ((job_id, machine_id, slots, claim_sequence), tasks_of_slot, mask) in enumerate(
+            zip(rows, tasks, devices, strict=False)  # the last two are endless where they were left out
         )
     ]
 
@@ -52,102 +84,134 @@ def _apply(
         for job_id in {claim.job_id for claim in claims}
         if (job := cell.jobs.get(job_id)) is not None and job.claimed_by == scheduler.scheduler_id
     }
+    alternatives = _alternatives(transaction)
+    found = {job_id: _job_found(job, alternatives.get(job_id, ()), now=now) for job_id, job in jobs.items()}
     rulings = judge(
         token_valid=True,
+        now=now,
         claims=claims,
-        jobs={job_id: _job_found(job, now=now) for job_id, job in jobs.items()},
-        machines=_machines_found(cell, claims),
+        jobs=found,
+        machines=_machines_found(cell, _machine_ids(transaction)),
+        victims=preemption.found(cell, (key for claim in claims for key in claim.victims)),
     )
     answer = tuple(
-        CommittedClaim(ruling=ruling, first_index=_place(cell, claim, ruling, now=now))
+        _place(cell, claim, ruling, tasks_per_slot(found[claim.job_id], claim), now=now)
+        if ruling.accepted
+        else CommittedClaim(ruling=ruling)
         for claim, ruling in zip(claims, rulings, strict=True)
     )
-    touched = {claim.machine_id for claim, ruling in zip(claims, rulings, strict=True) if ruling.accepted}
+    touched = {ruling.machine_id for ruling in rulings if ruling.accepted}
     for machine_id in touched:
-        machine = cell.machines[machine_id]
-        machine.version += 1
-        machine.claim_sequence += 1
-        machine.last_claim_txn = transaction.txn_id
-        machine.last_claim_scheduler = scheduler.scheduler_id
+        _note_claim(cell.machines[machine_id], transaction)
     cell.feed.append(sorted(touched))
+    for claim, ruling in zip(claims, rulings, strict=True):
+        if ruling.accepted:
+            let_go(cell, jobs[claim.job_id])
     for job in jobs.values():
         if not job.has_work:
             unclaim(cell, job)
             job.attempts += 1
-            job.fruitless = 0
+            job.fruitless = job.conflicts = 0
     _count(scheduler, claims, rulings)
     return answer
 
 
-def _job_found(job: Job, *, now: float) -> JobFound:
+def _alternatives(transaction: Transaction) -> dict[int, tuple[int, ...]]:
+    """The machines each job would take instead, best first."""
+    listed = transaction.alternatives
+    machines: defaultdict[int, list[int]] = defaultdict(list)
+    for job_id, machine_id in zip(listed.job_id.tolist(), listed.machine_id.tolist(), strict=True):
+        machines[job_id].append(machine_id)
+    return {job_id: tuple(ranked) for job_id, ranked in machines.items()}
+
+
+def _job_found(job: Job, alternatives: tuple[int, ...], *, now: float) -> JobFound:
     return JobFound(
-        amounts=job.amounts,
+        amounts=job.spec.amounts,
+        priority=job.spec.priority,
         detection=job.spec.detection,
         commit=job.spec.commit,
         gang_min=job.spec.gang_min,
         task_count=job.spec.task_count,
-        placed=len(job.placements) + job.succeeded + job.failed + job.cancelled,
+        placed=job.live_slots + job.succeeded + job.failed + job.cancelled,
         pending=job.unnumbered + job.retries.due(now),
+        alternatives=alternatives,
     )
 
 
-def _machines_found(cell: Cell, claims: Sequence[Claim]) -> dict[int, MachineFound]:
+def _machine_ids(transaction: Transaction) -> set[int]:
+    """Every machine that the transaction names."""
+    return {*transaction.machine_id.tolist(), *transaction.alternatives.machine_id.tolist()}
+
+
+def _machines_found(cell: Cell, machine_ids: Iterable[int]) -> dict[int, MachineFound]:
     return {
         machine_id: MachineFound(
-            capacity=machine.capacity,
-            used=tuple(machine.used),
+            room=machine.room,
             claim_sequence=machine.claim_sequence,
             up=machine.up,
             schedulable=machine.schedulable,
             last_claim_txn=machine.last_claim_txn,
             last_claim_scheduler=machine.last_claim_scheduler,
+            reserved_job=machine.reserved_job,
+            reserved_priority=machine.reserved_priority,
+            reserved_until=machine.reserved_until,
         )
-        for machine_id in {claim.machine_id for claim in claims}
+        for machine_id in machine_ids
         if (machine := cell.machines.get(machine_id)) is not None
     }
 
 
-def _place(cell: Cell, claim: Claim, ruling: Ruling, *, now: float) -> int:
-    """Number and place the accepted slots, due retries first; the first index, -1 if none was accepted."""
-    if not ruling.accepted:
-        return -1
-    job, machine = cell.jobs[claim.job_id], cell.machines[claim.machine_id]
-    indexes: list[int] = []
-    for _ in range(ruling.accepted):
-        task = _next_task(job, now=now)
-        job.placements[task.first_index] = Placement(
-            job_id=job.job_id,
-            first_index=task.first_index,
-            count=task.count,
-            attempt=task.attempt,
-            failures=task.failures,
-            lost=task.lost,
-            machine_id=machine.machine_id,
-            epoch=machine.epoch,
-            amounts=job.spec.amounts,
-            running=False,
-            stop=Stop.NONE,
-            placed_at=now,
+def _note_claim(machine: Machine, transaction: Transaction) -> None:
+    machine.version += 1
+    machine.claim_sequence += 1
+    machine.last_claim_txn = transaction.txn_id
+    machine.last_claim_scheduler = transaction.scheduler_id
+
+
+def _place(cell: Cell, claim: Claim, ruling: Ruling, tasks: int, *, now: float) -> CommittedClaim:
+    """Take the victims' place, then number and place the accepted slots, due retries first."""
+    job, machine = cell.jobs[claim.job_id], cell.machines[ruling.machine_id]
+    for key in ruling.victims:
+        preemption.preempt(cell, key, winner_job=job.job_id, now=now)
+    numbered: list[RetryRange] = []
+    for devices in ruling.devices or (0,) * ruling.accepted:
+        task = _next_tasks(job, tasks, now=now)
+        slots.put(
+            cell,
+            Placement(
+                job_id=job.job_id,
+                first_index=task.first_index,
+                count=task.count,
+                attempt=task.attempt,
+                failures=task.failures,
+                lost=task.lost,
+                machine_id=machine.machine_id,
+                epoch=machine.epoch,
+                amounts=job.spec.amounts,
+                running=False,
+                stop=Stop.NONE,
+                placed_at=now,
+                devices=device_indexes(devices),
+            ),
         )
-        machine.holds.add((job.job_id, task.first_index))
-        indexes.append(task.first_index)
-    for index, amount in enumerate(job.amounts):
-        machine.used[index] += ruling.accepted * amount
-    job.placed_on[machine.machine_id] += ruling.accepted
+        numbered.append(task)
     if job.state is JobState.PENDING:
         job.state = JobState.RUNNING
         job.first_placed_at = now
-    return indexes[0]
+    return CommittedClaim(
+        ruling=ruling, first_index=numbered[0].first_index, tasks=sum(task.count for task in numbered)
+    )
 
 
-def _next_task(job: Job, *, now: float) -> RetryRange:
-    """The due retry of the lowest index, else the next task that has never run."""
+def _next_tasks(job: Job, tasks: int, *, now: float) -> RetryRange:
+    """Up to so many tasks of the due retries of the lowest index, else the next that have never run."""
     if job.retries.due(now):
-        return job.retries.take()
-    first_index = job.next_index
-    job.next_index += 1
+        return job.retries.take(tasks)
+    first_index, count = job.next_index, min(tasks, job.unnumbered)
+    job.next_index += count
     return RetryRange(
-        job_id=job.job_id, first_index=first_index, count=1, attempt=1, failures=0, lost=0, not_before=now
+        job_id=job.job_id, first_index=first_index, count=count, attempt=1, failures=0, lost=0, not_before=now
     )
 
 
@@ -168,17 +232,25 @@ def _count(scheduler: Scheduler, claims: Sequence[Claim], rulings: Sequence[Ruli
                 scheduler.claims_refused += claim.slots - ruling.accepted
 
 
-def _verdict(cell: Cell, transaction: Transaction, answer: Sequence[CommittedClaim]) -> Verdict:
+def _verdict(
+    cell: Cell, transaction: Transaction, answer: Sequence[CommittedClaim], *, now: float
+) -> Verdict:
     """The answer as arrays, with the machines as they are now."""
     rulings = [claim.ruling for claim in answer]
-    known = {machine_id for machine_id in transaction.machine_id.tolist() if machine_id in cell.machines}
+
+    def column(values: Iterable[int]) -> Int64:
+        return np.array(list(values), dtype=np.int64)
+
     return Verdict(
         txn_id=transaction.txn_id,
-        accepted=np.array([ruling.accepted for ruling in rulings], dtype=np.int64),
-        reason=np.array([ruling.reason.value for ruling in rulings], dtype=np.int64),
-        free=np.array([ruling.free for ruling in rulings], dtype=np.int64),
-        first_index=np.array([claim.first_index for claim in answer], dtype=np.int64),
+        accepted=column(ruling.accepted for ruling in rulings),
+        tasks=column(claim.tasks for claim in answer),
+        reason=column(ruling.reason.value for ruling in rulings),
+        machine_id=column(ruling.machine_id for ruling in rulings),
+        free=column(ruling.free for ruling in rulings),
+        first_index=column(claim.first_index for claim in answer),
+        preempted=column(len(ruling.victims) for ruling in rulings),
         rival_txn=tuple(ruling.rival_txn for ruling in rulings),
-        rival_scheduler=np.array([ruling.rival_scheduler for ruling in rulings], dtype=np.int64),
-        rows=machine_rows(cell, known),
+        rival_scheduler=column(ruling.rival_scheduler for ruling in rulings),
+        rows=machine_rows(cell, _machine_ids(transaction) & cell.machines.keys(), now=now),
     )

@@ -1,8 +1,13 @@
-"""What follows when a placement ends: which attempts are run again, when, and what the others count as."""
+"""What follows when a slot ends: which tasks run again, when, and what the others count as."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
 from omegacell.cellstate.backoff import delay_seconds
+from omegacell.cellstate.memory import slots
 from omegacell.cellstate.memory.state import Cell, Job
 from omegacell.cellstate.model import (
     AttemptState,
@@ -16,92 +21,109 @@ from omegacell.cellstate.model import (
 )
 
 
+def end_slot(
+    cell: Cell, slot: Placement, reports: Mapping[int, Ended], *, now: float, kept: int = -1
+) -> None:
+    """End a slot of which `reports` says how tasks ended, by index; it goes on with the task `kept`, if any.
+
+    Frees what it held, records the outcomes, and queues or counts its tasks: those of which nothing is said
+    wait to be placed at once. The job is not folded.
+    """
+    job = cell.jobs[slot.job_id]
+    slots.drop(cell, slot)
+    again: list[RetryRange] = []
+    for task_index in range(slot.first_index, slot.first_index + slot.count):
+        if task_index == kept:
+            slots.put(cell, replace(slot, first_index=kept, count=1))
+        elif task_index in reports:
+            again += _end_task(job, slot, reports[task_index], now=now)
+        else:
+            again.append(_next_attempt(slot, task_index, failures=slot.failures, lost=slot.lost, at=now))
+    for retry in _joined(again):
+        job.retries.add(retry)
+
+
+def _end_task(job: Job, slot: Placement, ended: Ended, *, now: float) -> list[RetryRange]:
+    """Record how one task ended, and count it; its next attempt, if there is one."""
+    if ended.started_at > 0 and ended.state in (AttemptState.SUCCEEDED, AttemptState.FAILED):
+        job.measured_tasks += 1
+        job.measured_microseconds += max(0, math.floor((ended.ended_at - ended.started_at) * 1e6))
+    follows = what_follows(job.spec, slot, ended, cancel_requested=job.cancel_requested, now=now)
+    job.outcomes.append(_outcome(ended, final=not isinstance(follows, RetryRange)))
+    if isinstance(follows, RetryRange):
+        return [follows]
+    job.succeeded += follows is TaskState.SUCCEEDED
+    job.failed += follows is TaskState.FAILED
+    job.cancelled += follows is TaskState.CANCELLED
+    return []
+
+
 def what_follows(
-    spec: JobSpec,
-    placement: Placement,
-    *,
-    state: AttemptState,
-    cancel_requested: bool,
-    ran_seconds: float,
-    now: float,
+    spec: JobSpec, slot: Placement, ended: Ended, *, cancel_requested: bool, now: float
 ) -> RetryRange | TaskState:
-    """The next attempt of a task whose attempt ended in `state`, or the final state it counts as.
+    """The next attempt of a slot's task, by how this one ended, or the final state it counts as.
 
     The rules are those of WorkerStore.report_ended; this is their one home in Python.
     """
+    state, task_index = ended.state, ended.task_index
     if state is AttemptState.SUCCEEDED and (cancel_requested or not spec.service):
         return TaskState.SUCCEEDED
     if state is AttemptState.CANCELLED or cancel_requested:
         return TaskState.CANCELLED
     if state in (AttemptState.PREEMPTED, AttemptState.LOST):
         unwanted = state is AttemptState.LOST and spec.on_lost is OnLost.FAIL
-        if not spec.service and (unwanted or placement.lost >= spec.max_lost):
+        if not spec.service and (unwanted or slot.lost >= spec.max_lost):
             return TaskState.FAILED
-        return _next_attempt(placement, failures=placement.failures, lost=placement.lost + 1, at=now)
-    if not spec.service and placement.failures >= spec.retries:
+        return _next_attempt(slot, task_index, failures=slot.failures, lost=slot.lost + 1, at=now)
+    if not spec.service and slot.failures >= spec.retries:
         return TaskState.FAILED
-    return _after_backoff(spec, placement, ran_seconds=ran_seconds, now=now)
+    return _after_backoff(spec, slot, ended, now=now)
 
 
-def _after_backoff(spec: JobSpec, placement: Placement, *, ran_seconds: float, now: float) -> RetryRange:
+def _after_backoff(spec: JobSpec, slot: Placement, ended: Ended, *, now: float) -> RetryRange:
     """The next attempt of a task that ended by itself; a service that ran for long starts counting anew."""
+    ran_seconds = ended.ended_at - ended.started_at if ended.started_at else 0.0
     steady = spec.service and ran_seconds > spec.backoff_max_seconds
-    failures = 1 if steady else placement.failures + 1
+    failures = 1 if steady else slot.failures + 1
     delay = delay_seconds(
         backoff_seconds=spec.backoff_seconds,
         backoff_max_seconds=spec.backoff_max_seconds,
         failures=failures,
-        job_id=placement.job_id,
-        task_index=placement.first_index,
+        job_id=slot.job_id,
+        task_index=ended.task_index,
     )
-    return _next_attempt(placement, failures=failures, lost=placement.lost, at=now + delay)
+    return _next_attempt(slot, ended.task_index, failures=failures, lost=slot.lost, at=now + delay)
 
 
-def _next_attempt(placement: Placement, *, failures: int, lost: int, at: float) -> RetryRange:
+def _next_attempt(slot: Placement, task_index: int, *, failures: int, lost: int, at: float) -> RetryRange:
     return RetryRange(
-        job_id=placement.job_id,
-        first_index=placement.first_index,
-        count=placement.count,
-        attempt=placement.attempt + 1,
+        job_id=slot.job_id,
+        first_index=task_index,
+        count=1,
+        attempt=slot.attempt + 1,
         failures=failures,
         lost=lost,
         not_before=at,
     )
 
 
-def end_placement(cell: Cell, job: Job, placement: Placement, ended: Ended, *, now: float) -> None:
-    """Free what a placement held, record how it ended, and queue or count its task. The job is not folded."""
-    machine = cell.machines[placement.machine_id]
-    machine.holds.remove((placement.job_id, placement.first_index))
-    for index, amount in enumerate(job.amounts):
-        machine.used[index] -= amount
-    del job.placements[placement.first_index]
-    job.placed_on[placement.machine_id] -= 1
-    if not job.placed_on[placement.machine_id]:
-        del job.placed_on[placement.machine_id]
-    follows = what_follows(
-        job.spec,
-        placement,
-        state=ended.state,
-        cancel_requested=job.cancel_requested,
-        ran_seconds=ended.ended_at - ended.started_at if ended.started_at else 0.0,
-        now=now,
-    )
-    job.outcomes.append(_outcome(ended, final=not isinstance(follows, RetryRange)))
-    if isinstance(follows, RetryRange):
-        job.retries.add(follows)
-    elif follows is TaskState.SUCCEEDED:
-        job.succeeded += 1
-    elif follows is TaskState.FAILED:
-        job.failed += 1
-    else:
-        job.cancelled += 1
+def _joined(again: Iterable[RetryRange]) -> list[RetryRange]:
+    """Ranges by index, with neighbours that differ in nothing else made one."""
+    joined: list[RetryRange] = []
+    for retry in again:
+        if joined:
+            last = joined[-1]
+            if retry == replace(last, first_index=last.first_index + last.count, count=1):
+                joined[-1] = replace(last, count=last.count + 1)
+                continue
+        joined.append(retry)
+    return joined
 
 
 def _outcome(ended: Ended, *, final: bool) -> Outcome:
     return Outcome(
         job_id=ended.job_id,
-        task_index=ended.first_index,
+        task_index=ended.task_index,
         attempt=ended.attempt,
         state=ended.state,
         final=final,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
+from omegacell.cellstate.memory import slots
+from omegacell.cellstate.memory.reservations import let_go
 from omegacell.cellstate.memory.state import Cell, Job
-from omegacell.cellstate.model import AttemptState, JobState, Outcome, Stop
+from omegacell.cellstate.model import AttemptState, CommitMode, JobState, Outcome, Placement, Stop
 
 GAVE_UP = "gave up: nothing more will be placed"
 CANCELLED = "cancelled by request"
@@ -18,10 +19,14 @@ def fold(cell: Cell, job_ids: Iterable[int], *, now: float) -> None:
         job = cell.jobs[job_id]
         if job.state.final:
             continue
+        if job.cancel_requested:
+            _cancel_retries(job, now=now)
         if not job.placements and not job.has_work:
             job.state = _final_state(job)
             job.ended_at = now
+            cell.ended.append(job_id)
         else:
+            restart_gang(cell, job)
             requeue(cell, job, now=now)
 
 
@@ -29,6 +34,16 @@ def _final_state(job: Job) -> JobState:
     if job.succeeded == job.spec.task_count:
         return JobState.SUCCEEDED
     return JobState.CANCELLED if job.cancel_requested else JobState.FAILED
+
+
+def restart_gang(cell: Cell, job: Job) -> None:
+    """Stop what is left of a gang that fell short of its minimum, so that its tasks start together again."""
+    spec = job.spec
+    if spec.commit is not CommitMode.GANG or job.cancel_requested or not job.has_work:
+        return
+    ended = job.succeeded + job.failed + job.cancelled
+    if job.live_slots < (spec.gang_min or spec.task_count) - ended:
+        _stop(cell, [slot for slot in job.placements.values() if slot.stop is Stop.NONE], Stop.PREEMPT)
 
 
 def requeue(cell: Cell, job: Job, *, now: float, not_before: float = 0.0) -> None:
@@ -61,9 +76,9 @@ def withdraw(cell: Cell, job: Job, reason: str, *, stop_placements: bool, now: f
         job.reason = reason
     job.cancelled += job.unnumbered
     job.never_placed += job.unnumbered
-    _cancel_retries(job, now=now)
     if stop_placements:
-        _stop_placements(cell, job)
+        _stop(cell, [slot for slot in job.placements.values() if slot.stop is not Stop.CANCEL], Stop.CANCEL)
+    let_go(cell, job)
     unclaim(cell, job)
     cell.queue.remove(job.job_id)
     fold(cell, (job.job_id,), now=now)
@@ -94,15 +109,14 @@ def _cancel_retries(job: Job, *, now: float) -> None:
     job.retries.clear()
 
 
-def _stop_placements(cell: Cell, job: Job) -> None:
-    """Ask that what the job has placed end; their workers' reports free the machines.
+def _stop(cell: Cell, told: Iterable[Placement], stop: Stop) -> None:
+    """Ask that slots end; their workers' reports free the machines.
 
     Only workers are told, by the version: nothing that schedulers read has changed, so the feed is silent.
     """
     touched: set[int] = set()
-    for first_index, placement in job.placements.items():
-        if placement.stop is not Stop.CANCEL:
-            job.placements[first_index] = replace(placement, stop=Stop.CANCEL)
-            touched.add(placement.machine_id)
+    for slot in told:
+        slots.tell(cell, slot, stop)
+        touched.add(slot.machine_id)
     for machine_id in touched:
         cell.machines[machine_id].version += 1

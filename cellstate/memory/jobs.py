@@ -7,7 +7,7 @@ from uuid import UUID
 
 from omegacell.cellstate.errors import KeyConflict, NotFound
 from omegacell.cellstate.memory.fold import CANCELLED, requeue, withdraw
-from omegacell.cellstate.memory.state import Cell, Job, as_tuple
+from omegacell.cellstate.memory.state import Cell, Job
 from omegacell.cellstate.model import JobState, JobStatus, Outcome, Submission, Submitted, TaskDefinition
 from omegacell.cellstate.specification import differing_fields, to_json
 
@@ -18,7 +18,7 @@ def submit(cell: Cell, submissions: Sequence[Submission], *, now: float) -> tupl
     answers: list[Submitted] = []
     of_submission: dict[UUID, int] = {}
     of_key: dict[tuple[str, str], int] = {}
-    first_id = len(cell.jobs) + 1
+    first_id = cell.last_job_id + 1
     for submission in submissions:
         key = (submission.spec.namespace, submission.spec.key)
         known = cell.job_of_submission.get(submission.submission_id) or of_submission.get(
@@ -59,12 +59,13 @@ def _refuse_another(stored: Job | Submission, submission: Submission, job_id: in
 def _store(cell: Cell, job_id: int, submission: Submission, *, now: float) -> None:
     job = Job(
         job_id=job_id,
+        submission_id=submission.submission_id,
         spec=submission.spec,
         inputs=submission.inputs,
         submitted_at=now,
-        amounts=as_tuple(submission.spec.amounts),
     )
     cell.jobs[job_id] = job
+    cell.last_job_id = job_id
     cell.job_of_submission[submission.submission_id] = job_id
     if job.spec.key:
         cell.job_of_key[(job.spec.namespace, job.spec.key)] = job_id
@@ -76,6 +77,20 @@ def cancel(cell: Cell, job_id: int, *, now: float) -> JobStatus:
     job = find(cell, job_id)
     withdraw(cell, job, CANCELLED, stop_placements=True, now=now)
     return status(job)
+
+
+def purge(cell: Cell, *, ended_before: float) -> int:
+    """Forget the jobs that ended before then; how many."""
+    purged = 0
+    while cell.ended and cell.jobs[cell.ended[0]].ended_at < ended_before:
+        job = cell.jobs.pop(cell.ended.popleft())
+        del cell.job_of_submission[job.submission_id]
+        for scheduler in cell.schedulers.values():
+            scheduler.first_attempts.pop(job.job_id, None)
+        if job.spec.key:
+            del cell.job_of_key[(job.spec.namespace, job.spec.key)]
+        purged += 1
+    return purged
 
 
 def find(cell: Cell, job_id: int) -> Job:
@@ -118,7 +133,7 @@ def status(job: Job) -> JobStatus:
         state=job.state,
         task_count=job.spec.task_count,
         next_index=job.next_index,
-        placed=len(job.placements),
+        placed=job.placed,
         waiting_retry=len(job.retries),
         succeeded=job.succeeded,
         failed=job.failed,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from omegacell.cellstate.errors import MachineInUse, NotFound
-from omegacell.cellstate.memory.endings import end_placement
+from omegacell.cellstate.memory import slots
+from omegacell.cellstate.memory.endings import end_slot
 from omegacell.cellstate.memory.fold import fold
-from omegacell.cellstate.memory.state import Cell, Machine, Worker, as_amounts, as_tuple
+from omegacell.cellstate.memory.state import Cell, Machine, Worker, room_of
 from omegacell.cellstate.model import (
-    DIMENSIONS,
     AttemptState,
     Ended,
     MachineSpec,
     MachineStatus,
+    Placement,
     RegisteredMachine,
     Stop,
 )
@@ -36,7 +36,7 @@ def register(
             machine = cell.machines[machine_id]
             touched_jobs |= _lose_placements(cell, machine, now=now)
             cell.workers[machine.worker_id].machine_ids.discard(machine_id)
-            machine.spec, machine.capacity = spec, as_tuple(spec.capacity)
+            machine.spec, machine.room = spec, room_of(spec.capacity)
             machine.worker_id = worker.worker_id
         worker.machine_ids.add(machine.machine_id)
         _bring(machine, up=True)
@@ -67,9 +67,8 @@ def _create(cell: Cell, worker: Worker, spec: MachineSpec) -> Machine:
     machine = Machine(
         machine_id=len(cell.machines) + 1,
         spec=spec,
-        capacity=as_tuple(spec.capacity),
         worker_id=worker.worker_id,
-        used=[0] * len(DIMENSIONS),
+        room=room_of(spec.capacity),
     )
     cell.machines[machine.machine_id] = machine
     cell.machine_of_name[spec.name] = machine.machine_id
@@ -104,23 +103,28 @@ def _lose_placements(cell: Cell, machine: Machine, *, now: float) -> set[int]:
     """End everything a machine holds as lost; the jobs that lost something, not yet folded."""
     touched_jobs: set[int] = set()
     for job_id, first_index in sorted(machine.holds):
-        job = cell.jobs[job_id]
-        placement = job.placements[first_index]
-        lost = Ended(
-            job_id=job_id,
-            first_index=first_index,
-            attempt=placement.attempt,
-            machine_id=machine.machine_id,
-            epoch=machine.epoch,
-            state=AttemptState.LOST,
-            exit_code=-1,
-            started_at=0.0,
-            ended_at=now,
-            error=f"machine {machine.spec.name} was lost",
-        )
-        end_placement(cell, job, placement, lost, now=now)
+        slot = cell.jobs[job_id].placements[first_index]
+        tasks = range(first_index, first_index + slot.count)
+        end_slot(cell, slot, {task: _lost(machine, slot, task, now=now) for task in tasks}, now=now)
         touched_jobs.add(job_id)
     return touched_jobs
+
+
+def _lost(machine: Machine, slot: Placement, task_index: int, *, now: float) -> Ended:
+    """What the worker would have to say of a task that went with its machine."""
+    return Ended(
+        job_id=slot.job_id,
+        first_index=slot.first_index,
+        task_index=task_index,
+        attempt=slot.attempt,
+        machine_id=machine.machine_id,
+        epoch=machine.epoch,
+        state=AttemptState.LOST,
+        exit_code=-1,
+        started_at=0.0,
+        ended_at=now,
+        error=f"machine {machine.spec.name} was lost",
+    )
 
 
 def set_schedulable(cell: Cell, name: str, *, schedulable: bool, evict: bool) -> MachineStatus:
@@ -140,9 +144,9 @@ def set_schedulable(cell: Cell, name: str, *, schedulable: bool, evict: bool) ->
 def _evict(cell: Cell, machine: Machine) -> int:
     evicted = 0
     for job_id, first_index in machine.holds:
-        placements = cell.jobs[job_id].placements
-        if placements[first_index].stop is Stop.NONE:
-            placements[first_index] = replace(placements[first_index], stop=Stop.PREEMPT)
+        slot = cell.jobs[job_id].placements[first_index]
+        if slot.stop is Stop.NONE:
+            slots.tell(cell, slot, Stop.PREEMPT)
             evicted += 1
     return evicted
 
@@ -160,8 +164,8 @@ def status(machine: Machine) -> MachineStatus:
         machine_id=machine.machine_id,
         name=machine.spec.name,
         worker_id=machine.worker_id,
-        capacity=as_amounts(machine.capacity),
-        used=as_amounts(machine.used),
+        capacity=machine.spec.capacity,
+        used=machine.used,
         up=machine.up,
         schedulable=machine.schedulable,
         epoch=machine.epoch,
@@ -169,4 +173,5 @@ def status(machine: Machine) -> MachineStatus:
         claim_sequence=machine.claim_sequence,
         placements=len(machine.holds),
         attributes=dict(machine.spec.attributes),
+        devices=machine.devices_used,
     )

@@ -16,7 +16,7 @@ from omegacell.cellstate.model import ClaimedJob, Lease, SchedulerStatus, Settle
 
 def register(cell: Cell, name: str, kind: str, *, lease_seconds: float, now: float) -> Lease:
     """Make a process the current incarnation of a scheduler; what the earlier one had claimed is queued."""
-    first_attempts: list[tuple[float, float]] = []
+    first_attempts: dict[int, tuple[float, float]] = {}
     scheduler_id = cell.scheduler_of_name.get(name)
     if scheduler_id is None:
         scheduler_id = len(cell.schedulers) + 1
@@ -25,7 +25,7 @@ def register(cell: Cell, name: str, kind: str, *, lease_seconds: float, now: flo
         earlier = cell.schedulers[scheduler_id]
         _give_back(cell, earlier, now=now)
         # Counted from registered_at on, by time: what was claimed in this very moment still counts.
-        first_attempts = [(at, wait) for at, wait in earlier.first_attempts if at >= now]
+        first_attempts = {job_id: told for job_id, told in earlier.first_attempts.items() if told[0] >= now}
     scheduler = Scheduler(
         scheduler_id=scheduler_id,
         name=name,
@@ -109,7 +109,7 @@ def claim_jobs(cell: Cell, scheduler: Scheduler, *, limit: int, now: float) -> t
         scheduler.claimed.add(job.job_id)
         if not job.first_attempt_at:
             job.first_attempt_at = now
-            scheduler.first_attempts.append((now, now - job.submitted_at))
+            scheduler.first_attempts[job.job_id] = (now, now - job.submitted_at)
     return tuple(_claimed(job, now=now) for job in (*held, *taken))
 
 
@@ -133,12 +133,15 @@ def _claimed(job: Job, *, now: float) -> ClaimedJob:
         expected_duration_seconds=spec.expected_duration_seconds,
         task_count=spec.task_count,
         pending=job.unnumbered + job.retries.due(now),
-        placed=len(job.placements),
+        placed=job.placed,
         ended=job.succeeded + job.failed + job.cancelled,
         attempts=job.attempts,
         fruitless=job.fruitless,
         submitted_at=job.submitted_at,
         placed_on=dict(sorted(job.placed_on.items())) if where_counts else {},
+        conflicts=job.conflicts,
+        measured_tasks=job.measured_tasks,
+        mean_task_seconds=job.measured_microseconds / job.measured_tasks / 1e6 if job.measured_tasks else 0.0,
     )
 
 
@@ -150,6 +153,7 @@ def settle(cell: Cell, scheduler: Scheduler, settlements: Sequence[Settlement], 
         job = cell.jobs[settlement.job_id]
         job.attempts += 1
         job.fruitless = 0 if settlement.placed_any else job.fruitless + 1
+        job.conflicts = job.conflicts + 1 if settlement.conflicted else 0
         job.explanation = settlement.explanation
         if settlement.gave_up:
             withdraw(cell, job, GAVE_UP, stop_placements=False, now=now)
@@ -164,7 +168,7 @@ def statuses(cell: Cell, *, now: float) -> tuple[SchedulerStatus, ...]:
 
 
 def _status(scheduler: Scheduler, *, now: float) -> SchedulerStatus:
-    waits = [wait for _, wait in scheduler.first_attempts]
+    waits = [wait for _, wait in scheduler.first_attempts.values()]
     p50, p99 = np.percentile(waits, (50, 99)).tolist() if waits else (0.0, 0.0)
     return SchedulerStatus(
         scheduler_id=scheduler.scheduler_id,

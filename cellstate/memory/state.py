@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -11,14 +11,17 @@ from omegacell.cellstate.memory.feed import Feed
 from omegacell.cellstate.memory.queue import JobQueue
 from omegacell.cellstate.memory.retries import Retries
 from omegacell.cellstate.model import (
+    DEVICE_MILLI,
     Amounts,
     JobSpec,
     JobState,
     MachineSpec,
     Outcome,
     Placement,
+    Preemption,
     WorkerSpec,
 )
+from omegacell.cellstate.room import Room, as_tuple
 
 TRANSACTIONS_KEPT = 100_000
 """How many answers are kept for transactions sent again; a client resends its latest, never an old one."""
@@ -26,13 +29,15 @@ TRANSACTIONS_KEPT = 100_000
 
 @dataclass(slots=True, kw_only=True)
 class Machine:
-    """A machine: its registration, and what it holds. Tuples and lists are in the order of DIMENSIONS."""
+    """A machine: its registration, the room it has left, and what it holds.
+
+    `reserved_job` is 0 where nothing was ever reserved; a reservation whose time has passed holds nothing back.
+    """
 
     machine_id: int
     spec: MachineSpec
-    capacity: tuple[int, ...]
     worker_id: int
-    used: list[int]
+    room: Room
     up: bool = True
     schedulable: bool = True
     epoch: int = 0
@@ -40,27 +45,58 @@ class Machine:
     claim_sequence: int = 0
     last_claim_txn: UUID | None = None
     last_claim_scheduler: int = 0
+    reserved_job: int = 0
+    reserved_priority: int = 0
+    reserved_until: float = 0.0
     holds: set[tuple[int, int]] = field(default_factory=set)
     """Keys (job_id, first_index) of its placements."""
+
+    @property
+    def devices_used(self) -> tuple[int, ...]:
+        """Milli used, by index."""
+        return tuple(DEVICE_MILLI - free for free in self.room.devices)
+
+    @property
+    def used(self) -> Amounts:
+        """What its placements hold together."""
+        capacity = self.spec.capacity
+        cpu_milli, memory_bytes, disk_bytes = self.room.amounts
+        named = ((name, milli - self.room.custom[name]) for name, milli in capacity.custom)
+        return Amounts(
+            cpu_milli=capacity.cpu_milli - cpu_milli,
+            memory_bytes=capacity.memory_bytes - memory_bytes,
+            disk_bytes=capacity.disk_bytes - disk_bytes,
+            gpu_milli=sum(self.devices_used),
+            custom=tuple((name, milli) for name, milli in named if milli),
+        )
 
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """A job: its specification, its counters, and where its tasks are."""
+    """A job: its specification, its counters, and where its tasks are.
+
+    `placed` counts tasks, `stopping` the slots that are told to stop; `measured_microseconds` is how long
+    `measured_tasks` ran together. `reserved` are machines, on some of which its reservation may have passed.
+    """
 
     job_id: int
+    submission_id: UUID
     spec: JobSpec
     inputs: tuple[bytes, ...]
     submitted_at: float
-    amounts: tuple[int, ...]
     state: JobState = JobState.PENDING
     next_index: int = 0
+    placed: int = 0
+    stopping: int = 0
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
     never_placed: int = 0
     attempts: int = 0
     fruitless: int = 0
+    conflicts: int = 0
+    measured_tasks: int = 0
+    measured_microseconds: int = 0
     cancel_requested: bool = False
     claimed_by: int = 0
     reason: str = ""
@@ -72,6 +108,13 @@ class Job:
     retries: Retries = field(default_factory=Retries)
     outcomes: list[Outcome] = field(default_factory=list)
     placed_on: Counter[int] = field(default_factory=Counter)
+    preemptions: list[Preemption] = field(default_factory=list)
+    reserved: set[int] = field(default_factory=set)
+
+    @property
+    def live_slots(self) -> int:
+        """Slots that are not told to stop."""
+        return len(self.placements) - self.stopping
 
     @property
     def unnumbered(self) -> int:
@@ -115,23 +158,31 @@ class Scheduler:
     attempts: int = 0
     busy_seconds: float = 0.0
     claimed: set[int] = field(default_factory=set)
-    first_attempts: list[tuple[float, float]] = field(default_factory=list)
-    """When each job it was the first to attempt was claimed, and how long that job had waited."""
+    first_attempts: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Of each job there is that it was the first to attempt: when it was claimed, and how long it had waited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedClaim:
-    """What a claim got, as a transaction sent again is told."""
+    """What a claim got, as a transaction sent again is told: its ruling, and the tasks its slots hold."""
 
     ruling: Ruling
-    first_index: int
+    first_index: int = -1
+    tasks: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
 class Cell:
-    """Everything a MemoryStore keeps. Ids count from 1 in order of creation."""
+    """Everything a MemoryStore keeps. Ids count from 1 in order of creation.
+
+    `ended` are jobs, the oldest end first.
+    `reserved` are machines, on some of which the reservation may have passed.
+    """
 
     jobs: dict[int, Job] = field(default_factory=dict)
+    last_job_id: int = 0
+    ended: deque[int] = field(default_factory=deque)
+    reserved: set[int] = field(default_factory=set)
     job_of_submission: dict[UUID, int] = field(default_factory=dict)
     job_of_key: dict[tuple[str, str], int] = field(default_factory=dict)
     machines: dict[int, Machine] = field(default_factory=dict)
@@ -151,12 +202,7 @@ class Cell:
         return self.last_token
 
 
-def as_tuple(amounts: Amounts) -> tuple[int, ...]:
-    """The amounts in the order of DIMENSIONS."""
-    return (amounts.cpu_milli, amounts.memory_bytes, amounts.disk_bytes)
-
-
-def as_amounts(values: list[int] | tuple[int, ...]) -> Amounts:
-    """The inverse of as_tuple."""
-    cpu_milli, memory_bytes, disk_bytes = values
-    return Amounts(cpu_milli=cpu_milli, memory_bytes=memory_bytes, disk_bytes=disk_bytes)
+def room_of(capacity: Amounts) -> Room:
+    """All that a machine of this capacity has, free."""
+    devices = [DEVICE_MILLI] * (capacity.gpu_milli // DEVICE_MILLI)
+    return Room(as_tuple(capacity), devices=devices, custom=dict(capacity.custom))

@@ -9,7 +9,18 @@ from typing import Any
 from omegacell.cellstate.clock import Clock
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.invariants import check
-from omegacell.cellstate.memory import commit, jobs, machines, rows, schedulers, view, workers
+from omegacell.cellstate.memory import (
+    commit,
+    fold,
+    jobs,
+    machines,
+    preemption,
+    reservations,
+    rows,
+    schedulers,
+    view,
+    workers,
+)
 from omegacell.cellstate.memory.machines import register as register_machines
 from omegacell.cellstate.memory.state import Cell
 from omegacell.cellstate.model import (
@@ -17,14 +28,20 @@ from omegacell.cellstate.model import (
     ClaimedJob,
     Ended,
     Holdings,
+    Int64,
     JobState,
     JobStatus,
+    Kept,
     Lease,
     MachineSpec,
     MachineStatus,
     Outcome,
     Placement,
+    Preemptible,
+    Preemption,
+    Purged,
     RegisteredMachine,
+    Reservation,
     RetryRange,
     SchedulerStatus,
     Settlement,
@@ -104,6 +121,19 @@ class MemoryStore:
         with self._lock:
             return jobs.find(self._cell, job_id).explanation
 
+    def preemptions(self, job_id: int) -> tuple[Preemption, ...]:
+        with self._lock:
+            return preemption.records(self._cell, jobs.find(self._cell, job_id))
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        with self._lock:
+            return reservations.listing(self._cell, now=self._clock.now())
+
+    def purge(self, *, older_than_seconds: float) -> Purged:
+        with self._lock:
+            ended_before = self._clock.now() - older_than_seconds
+            return Purged(jobs=jobs.purge(self._cell, ended_before=ended_before), partitions=0)
+
     def machines(self) -> tuple[MachineStatus, ...]:
         with self._lock:
             return tuple(machines.status(machine) for machine in self._cell.machines.values())
@@ -152,11 +182,25 @@ class MemoryStore:
 
     def sync(self, watermark: Watermark | None) -> Changes:
         with self._lock:
-            return rows.sync(self._cell, watermark)
+            return rows.sync(self._cell, watermark, now=self._clock.now())
 
     def commit(self, transaction: Transaction) -> Verdict:
         with self._lock:
             return commit.commit(self._cell, transaction, now=self._clock.now())
+
+    def preemptible(self, machine_ids: Int64, *, below: int) -> Preemptible:
+        with self._lock:
+            return preemption.preemptible(self._cell, machine_ids, below=below)
+
+    def reserve(
+        self, scheduler_id: int, token: int, job_id: int, machine_ids: Int64, *, seconds: float
+    ) -> int:
+        with self._lock:
+            scheduler = schedulers.fenced(self._cell, scheduler_id, token)
+            if job_id not in scheduler.claimed:
+                return 0
+            job, now = self._cell.jobs[job_id], self._clock.now()
+            return reservations.reserve(self._cell, job, machine_ids, seconds=seconds, now=now)
 
     def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
         with self._lock:
@@ -210,12 +254,17 @@ class MemoryStore:
             workers.fenced(self._cell, worker_id, token)
             workers.report_started(self._cell, started)
 
-    def report_ended(self, worker_id: int, token: int, ended: Sequence[Ended]) -> tuple[bool, ...]:
+    def report_ended(
+        self, worker_id: int, token: int, ended: Sequence[Ended], *, kept: Sequence[Kept] = ()
+    ) -> tuple[bool, ...]:
         with self._lock:
             workers.fenced(self._cell, worker_id, token)
-            return workers.report_ended(self._cell, ended, now=self._clock.now())
+            return workers.report_ended(self._cell, ended, kept, now=self._clock.now())
 
     def fold(self, job_ids: Sequence[int] = ()) -> int:
-        """Reports fold at once here, so nothing waits to be folded."""
+        """Reports fold at once here, so all that can be found is a gang that something else has stopped."""
         with self._lock:
-            return len(set(job_ids) & self._cell.jobs.keys())
+            known = sorted(set(job_ids) & self._cell.jobs.keys())
+            for job_id in known:
+                fold.restart_gang(self._cell, self._cell.jobs[job_id])
+            return len(known)

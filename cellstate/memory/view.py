@@ -12,7 +12,7 @@ from omegacell.cellstate.invariants import (
     PlacementView,
     RetryView,
 )
-from omegacell.cellstate.memory.state import Cell, Job, as_amounts
+from omegacell.cellstate.memory.state import Cell, Job
 from omegacell.cellstate.model import AttemptState
 
 
@@ -24,8 +24,9 @@ def view(cell: Cell) -> CellView:
             MachineView(
                 machine_id=machine.machine_id,
                 epoch=machine.epoch,
-                capacity=as_amounts(machine.capacity),
-                used=as_amounts(machine.used),
+                capacity=machine.spec.capacity,
+                used=machine.used,
+                devices=machine.devices_used,
             )
             for machine in cell.machines.values()
         ),
@@ -37,6 +38,8 @@ def view(cell: Cell) -> CellView:
                 machine_id=placement.machine_id,
                 epoch=placement.epoch,
                 amounts=placement.amounts,
+                devices=placement.devices,
+                preempted_by=placement.preempted_by,
             )
             for job in jobs
             for placement in job.placements.values()
@@ -59,7 +62,7 @@ def _job(job: Job) -> JobView:
         state=job.state,
         task_count=job.spec.task_count,
         next_index=job.next_index,
-        placed=len(job.placements),
+        placed=job.placed,
         succeeded=job.succeeded,
         failed=job.failed,
         cancelled=job.cancelled,

@@ -6,11 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from omegacell.cellstate.errors import MachineInUse, TokenLost
-from omegacell.cellstate.memory.endings import end_placement
+from omegacell.cellstate.memory.endings import end_slot
 from omegacell.cellstate.memory.fold import fold
 from omegacell.cellstate.memory.machines import lose
 from omegacell.cellstate.memory.state import Cell, Machine, Worker
-from omegacell.cellstate.model import Ended, Holdings, Lease, Placement, Started, WorkerSpec, WorkerStatus
+from omegacell.cellstate.model import (
+    AttemptState,
+    Ended,
+    Holdings,
+    Kept,
+    Lease,
+    Placement,
+    Started,
+    WorkerSpec,
+    WorkerStatus,
+)
+
+SlotKey = tuple[int, int]
+"""job_id and first_index."""
+
+_STOPPED = (AttemptState.PREEMPTED, AttemptState.CANCELLED)
+"""What a worker may say of a task whose slot gave its place away: anything else came too late."""
 
 
 def register(cell: Cell, spec: WorkerSpec, *, lease_seconds: float, replace_token: int, now: float) -> Lease:
@@ -120,31 +136,62 @@ def report_started(cell: Cell, started: Sequence[Started]) -> None:
             cell.jobs[report.job_id].placements[report.first_index] = replace(placement, running=True)
 
 
-def report_ended(cell: Cell, ended: Sequence[Ended], *, now: float) -> tuple[bool, ...]:
-    """End placements and fold their jobs; False for each that is not held any more."""
-    accepted: list[bool] = []
-    touched_jobs: set[int] = set()
-    touched_machines: set[int] = set()
-    for report in ended:
-        placement = _held(cell, report)
-        accepted.append(placement is not None)
-        if placement is not None:
-            end_placement(cell, cell.jobs[report.job_id], placement, report, now=now)
-            touched_jobs.add(report.job_id)
-            touched_machines.add(report.machine_id)
-    for machine_id in touched_machines:
+def report_ended(cell: Cell, ended: Sequence[Ended], kept: Sequence[Kept], *, now: float) -> tuple[bool, ...]:
+    """End slots, or let them go on with one task, and fold their jobs; False for each report not heeded."""
+    goes_on: dict[SlotKey, int] = {}
+    for word in kept:
+        if _held_task(cell, word) is not None:
+            goes_on.setdefault((word.job_id, word.first_index), word.task_index)
+    reports: dict[SlotKey, dict[int, Ended]] = {key: {} for key in goes_on}
+    accepted = [_heed(cell, report, reports, goes_on) for report in ended]
+    touched: set[int] = set()
+    for key, told in reports.items():
+        slot = cell.jobs[key[0]].placements[key[1]]
+        end_slot(cell, slot, told, kept=goes_on.get(key, -1), now=now)
+        touched.add(slot.machine_id)
+    for machine_id in touched:
         cell.machines[machine_id].version += 1
-    if touched_machines:
-        cell.feed.append(sorted(touched_machines))
-    fold(cell, touched_jobs, now=now)
+    if touched:
+        cell.feed.append(sorted(touched))
+    fold(cell, {job_id for job_id, _ in reports}, now=now)
     return tuple(accepted)
 
 
-def _held(cell: Cell, report: Started | Ended) -> Placement | None:
-    """The placement a report is about, if it is still held under (epoch, attempt)."""
-    job = cell.jobs.get(report.job_id)
-    placement = job.placements.get(report.first_index) if job is not None else None
-    if placement is None:
+def _heed(
+    cell: Cell, report: Ended, reports: dict[SlotKey, dict[int, Ended]], goes_on: Mapping[SlotKey, int]
+) -> bool:
+    """Put a report with those of its slot, unless it is not of a task that may end; whether it is believed."""
+    slot = _held_task(cell, report)
+    key = (report.job_id, report.first_index)
+    if slot is None or report.task_index == goes_on.get(key) or report.task_index in reports.get(key, {}):
+        return False
+    reports.setdefault(key, {})[report.task_index] = _as_it_counts(slot, report)
+    return not slot.preempted_by or report.state in _STOPPED
+
+
+def _as_it_counts(slot: Placement, ended: Ended) -> Ended:
+    """The report as it is recorded: a slot that gave its place away was preempted, whatever came of it late."""
+    if not slot.preempted_by:
+        return ended
+    told = replace(ended, error=f"preempted by job j{slot.preempted_by}")
+    if ended.state is AttemptState.PREEMPTED:
+        return told
+    return replace(told, state=AttemptState.PREEMPTED, exit_code=-1, result=b"")
+
+
+def _held_task(cell: Cell, report: Ended | Kept) -> Placement | None:
+    """The slot a report is about, if it is still held under (epoch, attempt) and one of the task."""
+    slot = _held(cell, report)
+    if slot is None or not slot.first_index <= report.task_index < slot.first_index + slot.count:
         return None
-    held = (placement.machine_id, placement.epoch, placement.attempt)
-    return placement if held == (report.machine_id, report.epoch, report.attempt) else None
+    return slot
+
+
+def _held(cell: Cell, report: Started | Ended | Kept) -> Placement | None:
+    """The slot a report is about, if it is still held under (epoch, attempt)."""
+    job = cell.jobs.get(report.job_id)
+    slot = job.placements.get(report.first_index) if job is not None else None
+    if slot is None:
+        return None
+    held = (slot.machine_id, slot.epoch, slot.attempt)
+    return slot if held == (report.machine_id, report.epoch, report.attempt) else None

@@ -15,9 +15,27 @@ an id. Arrays carry their shape in the docstring.
 
 from __future__ import annotations
 
-from omegacell.cellstate.model.amounts import DIMENSIONS, Amounts, Bool, Int64
-from omegacell.cellstate.model.claims import ClaimedJob, Settlement, Transaction, Verdict
-from omegacell.cellstate.model.feed import Changes, MachineFacts, MachineRows, Watermark
+from omegacell.cellstate.model.amounts import DEVICE_MILLI, DEVICES_AT_MOST, DIMENSIONS, Amounts, Bool, Int64
+from omegacell.cellstate.model.claims import (
+    NO_ALTERNATIVES,
+    NO_VICTIMS,
+    TASKS_PER_SLOT,
+    Alternatives,
+    ClaimedJob,
+    Preemptible,
+    Settlement,
+    Transaction,
+    Verdict,
+    Victims,
+)
+from omegacell.cellstate.model.feed import (
+    NO_EXTRAS,
+    Changes,
+    MachineExtras,
+    MachineFacts,
+    MachineRows,
+    Watermark,
+)
 from omegacell.cellstate.model.jobs import (
     AntiAffinity,
     Constraint,
@@ -39,8 +57,12 @@ from omegacell.cellstate.model.machines import (
 from omegacell.cellstate.model.placements import (
     Ended,
     Holdings,
+    Kept,
     Outcome,
     Placement,
+    Preemption,
+    Purged,
+    Reservation,
     RetryRange,
     Started,
     Violation,
@@ -59,7 +81,14 @@ from omegacell.cellstate.model.states import (
 )
 
 __all__ = [
+    "DEVICES_AT_MOST",
+    "DEVICE_MILLI",
     "DIMENSIONS",
+    "NO_ALTERNATIVES",
+    "NO_EXTRAS",
+    "NO_VICTIMS",
+    "TASKS_PER_SLOT",
+    "Alternatives",
     "Amounts",
     "AntiAffinity",
     "AttemptState",
@@ -75,7 +104,9 @@ __all__ = [
     "JobSpec",
     "JobState",
     "JobStatus",
+    "Kept",
     "Lease",
+    "MachineExtras",
     "MachineFacts",
     "MachineRows",
     "MachineSpec",
@@ -84,8 +115,12 @@ __all__ = [
     "Operator",
     "Outcome",
     "Placement",
+    "Preemptible",
+    "Preemption",
+    "Purged",
     "Reason",
     "RegisteredMachine",
+    "Reservation",
     "RetryRange",
     "SchedulerStatus",
     "Settlement",
@@ -98,6 +133,7 @@ __all__ = [
     "TaskState",
     "Transaction",
     "Verdict",
+    "Victims",
     "Violation",
     "Watermark",
     "WorkerSpec",

@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from omegacell.cellstate.model.amounts import Bool, Int64
+from omegacell.cellstate.model.amounts import Bool, Int64, no_entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MachineExtras:
+    """What only some machines have, of the machines of a MachineRows; a machine not in it has none of it.
+
+    Devices: device_machine, device_index, device_used (milli): int64[D], by machine and index.
+    Named resources: custom_machine, custom_capacity, custom_used (milli): int64[N], custom_name: N names.
+    Reservations: reserved_machine, reserved_job, reserved_priority: int64[V], reserved_until: V times
+    (one that has passed holds nothing back).
+    """
+
+    device_machine: Int64 = field(default_factory=no_entries)
+    device_index: Int64 = field(default_factory=no_entries)
+    device_used: Int64 = field(default_factory=no_entries)
+    custom_machine: Int64 = field(default_factory=no_entries)
+    custom_name: tuple[str, ...] = ()
+    custom_capacity: Int64 = field(default_factory=no_entries)
+    custom_used: Int64 = field(default_factory=no_entries)
+    reserved_machine: Int64 = field(default_factory=no_entries)
+    reserved_job: Int64 = field(default_factory=no_entries)
+    reserved_priority: Int64 = field(default_factory=no_entries)
+    reserved_until: tuple[float, ...] = ()
+
+
+NO_EXTRAS = MachineExtras()
+"""Of a cell without devices, named resources and reservations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -13,7 +40,7 @@ class MachineRows:
     """Current hot state of M machines, one row each.
 
     machine_id, version, claim_sequence: int64[M]; capacity, used: int64[M, R]; available: bool[M]
-    (up and schedulable).
+    (up and schedulable); extras: what else these machines have, whole.
     """
 
     machine_id: Int64
@@ -22,6 +49,7 @@ class MachineRows:
     capacity: Int64
     used: Int64
     available: Bool
+    extras: MachineExtras = NO_EXTRAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

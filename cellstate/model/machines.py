@@ -92,7 +92,7 @@ class SchedulerStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineStatus:
-    """A machine for people to look at; the scheduler's form is the snapshot."""
+    """A machine for people to look at; the scheduler's form is the snapshot. devices: milli used, by index."""
 
     machine_id: int
     name: str
@@ -106,3 +106,4 @@ class MachineStatus:
     claim_sequence: int
     placements: int
     attributes: Mapping[str, str]
+    devices: tuple[int, ...] = ()

@@ -10,7 +10,11 @@ from omegacell.cellstate.model.states import AttemptState, Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What holds resources now: `count` tasks of a job, from first_index, on one machine."""
+    """What holds resources now: a slot that runs `count` tasks of a job, from first_index, one after another.
+
+    `amounts` are what the slot holds and `devices` on which devices. Where a claim of the job `preempted_by`
+    took its place both are empty: it is ending, and that job's slots on the machine start once it has.
+    """
 
     job_id: int
     first_index: int
@@ -24,6 +28,8 @@ class Placement:
     running: bool
     stop: Stop
     placed_at: float
+    devices: tuple[int, ...] = ()
+    preempted_by: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +56,16 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A worker's word that a placement ended; compare-and-set on (epoch, attempt).
+    """A worker's word that task `task_index` of a slot ended; compare-and-set on (epoch, attempt).
 
+    first_index and attempt are the slot's; a slot of one task has task_index = first_index.
     `exit_code` is -1 where there is none (callables, start failures); `result` is what a callable
     returned or raised, pickled; `error` is one line; the tails are the last bytes the task wrote.
     """
 
     job_id: int
     first_index: int
+    task_index: int
     attempt: int
     machine_id: int
     epoch: int
@@ -69,6 +77,22 @@ class Ended:
     error: str = ""
     stdout_tail: str = ""
     stderr_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A worker's word that a slot goes on with task `task_index` alone; compare-and-set on (epoch, attempt).
+
+    The slot is then one of first_index = task_index and count 1, of the same attempt; its other tasks end
+    as reported beside it, and those of which nothing is reported wait to be placed again.
+    """
+
+    job_id: int
+    first_index: int
+    task_index: int
+    attempt: int
+    machine_id: int
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +125,37 @@ class RetryRange:
     failures: int
     lost: int
     not_before: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preemption:
+    """The record of a slot that gave its place to a job of higher priority."""
+
+    at: float
+    machine_id: int
+    winner_job: int
+    victim_job: int
+    first_index: int
+    count: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A machine kept for a gang until a time, from jobs of no higher priority."""
+
+    machine_id: int
+    job_id: int
+    priority: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """What a purge took away: final jobs, and daily partitions of the log and of the outcomes."""
+
+    jobs: int
+    partitions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from omegacell.cellstate import framing, invariants, tables
 from omegacell.cellstate.errors import KeyConflict, NotFound
-from omegacell.cellstate.model import JobStatus, MachineStatus, Submission, Submitted, Violation
+from omegacell.cellstate.model import JobStatus, MachineStatus, Purged, Submission, Submitted, Violation
 from omegacell.cellstate.postgres import view
 from omegacell.cellstate.postgres.status import StatusCalls
 from omegacell.cellstate.specification import differing_fields, to_json
@@ -62,6 +62,10 @@ class ClientCalls(StatusCalls):
             )
         )
         return str(rows[0][0]) if rows else "{}"
+
+    def purge(self, *, older_than_seconds: float) -> Purged:
+        """Forget what ended longer ago; see store.ClientStore.purge."""
+        return self._purge(older_than_seconds, older_than_seconds)
 
     def drain(self, machine_name: str, *, evict: bool = True) -> MachineStatus:
         """Cordon and, with `evict`, preempt what it holds; see store.ClientStore.drain."""

@@ -87,7 +87,7 @@ class Connections:
         self._where = where(dsn)
         self._schema = schema
         self._clock = clock
-        self._settings = settings
+        self.settings = settings
         self._closed = threading.Event()
         self._broken = 0
         self._engine = sa.create_engine(
@@ -117,7 +117,7 @@ class Connections:
 
     def _connect(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(self._conninfo, autocommit=True)
-        if not self._settings.poll_only:
+        if not self.settings.poll_only:
             connection.execute(_SERVER_LINK)
         else:
             connection.prepare_threshold = None
@@ -161,7 +161,7 @@ class Connections:
             self._raise(error)
 
     def _again(self, act: Callable[[sa.Connection], T]) -> T:
-        deadline = time.monotonic() + self._settings.retry_seconds
+        deadline = time.monotonic() + self.settings.retry_seconds
         pause = 0.02
         while True:
             if self._closed.is_set():

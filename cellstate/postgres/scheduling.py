@@ -14,14 +14,15 @@ from omegacell.cellstate.model import (
     Int64,
     Lease,
     MachineFacts,
-    MachineRows,
+    Preemptible,
     Settlement,
     Transaction,
     Verdict,
     Watermark,
 )
+from omegacell.cellstate.postgres import rows
 from omegacell.cellstate.postgres.calls import Calls
-from omegacell.cellstate.specification import from_json
+from omegacell.cellstate.store import RESERVED_SECONDS_AT_MOST
 from omegacell.cellstate.transactions import check_transaction
 
 BEHIND_ROWS = 20_000
@@ -36,7 +37,7 @@ class SchedulerCalls(Calls):
 
     def register_scheduler(self, name: str, kind: str, *, lease_seconds: float) -> Lease:
         """Become the current incarnation of scheduler `name`."""
-        self._connections.call("ensure_partitions")
+        self._keep_house()
         (row,) = self._connections.call("register_scheduler", name, kind, lease_seconds)
         return Lease(
             holder_id=row.scheduler_id,
@@ -58,7 +59,7 @@ class SchedulerCalls(Calls):
     def claim_jobs(self, scheduler_id: int, token: int, *, limit: int) -> tuple[ClaimedJob, ...]:
         """Everything the caller still holds, and then up to `limit` jobs in all."""
         return tuple(
-            _claimed(row) for row in self._connections.call("claim_jobs", scheduler_id, token, limit)
+            rows.claimed(row) for row in self._connections.call("claim_jobs", scheduler_id, token, limit)
         )
 
     def sync(self, watermark: Watermark | None) -> Changes:
@@ -76,7 +77,7 @@ class SchedulerCalls(Calls):
             (row,) = self._connections.call("load_machines")
         return Changes(
             full=full,
-            rows=machine_rows(row),
+            rows=rows.machine_rows(row),
             facts=tuple(
                 MachineFacts(machine_id=int(machine), name=name, attributes=json.loads(attributes))
                 for machine, name, attributes in zip(
@@ -91,7 +92,12 @@ class SchedulerCalls(Calls):
         """Judge and apply the claims in one round trip."""
         check_transaction(transaction)
         jobs, job = np.unique(transaction.job_id, return_inverse=True)
-        machines, machine = np.unique(transaction.machine_id, return_inverse=True)
+        own = len(transaction.machine_id)
+        machines, machine = np.unique(
+            np.concatenate((transaction.machine_id, transaction.alternatives.machine_id)), return_inverse=True
+        )
+        victims, alternatives = transaction.victims, transaction.alternatives
+        known = np.isin(alternatives.job_id, jobs)
         (row,) = self._connections.call(
             "commit_claims",
             transaction.txn_id,
@@ -100,23 +106,66 @@ class SchedulerCalls(Calls):
             jobs,
             machines,
             _ordinals(job),
-            _ordinals(machine),
+            _ordinals(machine[:own]),
             transaction.slots,
             transaction.claim_sequence,
+            transaction.tasks,
+            transaction.devices,
+            victims.claim + 1,
+            victims.job_id,
+            victims.first_index,
+            victims.attempt,
+            _ordinals(np.searchsorted(jobs, alternatives.job_id[known])),
+            _ordinals(machine[own:][known]),
         )
         claims = len(transaction.job_id)
         all_accepted = len(row.reason) == 0
         nothing = np.zeros(claims, dtype=np.int64)
+        on_their_own = len(row.placed_on) == 0
         return Verdict(
             txn_id=transaction.txn_id,
             accepted=row.accepted,
+            tasks=row.tasks,
+            machine_id=transaction.machine_id.copy() if on_their_own else machines[row.placed_on - 1],
+            preempted=nothing if len(row.preempted) == 0 else row.preempted,
             reason=nothing if all_accepted else row.reason,
             free=nothing if all_accepted else row.free,
             first_index=row.first_index,
             rival_txn=(None,) * claims if all_accepted else tuple(row.rival_txn),
             rival_scheduler=nothing if all_accepted else row.rival_scheduler,
-            rows=machine_rows(row),
+            rows=rows.machine_rows(row),
         )
+
+    def preemptible(self, machine_ids: Int64, *, below: int) -> Preemptible:
+        """What these machines hold that a claim of priority `below` may name as victims."""
+        (row,) = self._connections.call("preemptible_placements", machine_ids, below)
+        return Preemptible(
+            machine_id=row.machine_id,
+            job_id=row.job_id,
+            first_index=row.first_index,
+            attempt=row.attempt,
+            tasks=row.tasks,
+            priority=row.priority,
+            amounts=np.column_stack((row.cpu_milli, row.memory_bytes, row.disk_bytes)),
+            gpu_milli=row.gpu_milli,
+            devices=row.devices,
+            custom=tuple(rows.named_amounts(json.loads(one) if one else None) for one in row.custom),
+            placed_at=tuple(row.placed_at),
+        )
+
+    def reserve(
+        self, scheduler_id: int, token: int, job_id: int, machine_ids: Int64, *, seconds: float
+    ) -> int:
+        """Keep machines for a gang that the caller holds; how many."""
+        (row,) = self._connections.call(
+            "reserve_machines",
+            scheduler_id,
+            token,
+            job_id,
+            np.unique(machine_ids),
+            min(seconds, RESERVED_SECONDS_AT_MOST),
+        )
+        return int(row[0])
 
     def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
         """Give claimed jobs back."""
@@ -128,12 +177,13 @@ class SchedulerCalls(Calls):
             [float(one.not_before) for one in settlements],
             [one.gave_up for one in settlements],
             [one.placed_any for one in settlements],
+            [one.conflicted for one in settlements],
             [one.explanation for one in settlements],
         )
 
     def reap(self) -> int:
         """Take from dead holders what they hold, each in a transaction of its own, so many in a call."""
-        self._connections.call("ensure_partitions")
+        self._keep_house()
         reaped = 0
         for row in self._connections.call("dead_holders")[:REAP_AT_ONCE]:
             if row.machine_id:
@@ -149,18 +199,6 @@ class SchedulerCalls(Calls):
         return reaped
 
 
-def machine_rows(row: Any) -> MachineRows:
-    """The arrays of machine_arrays as MachineRows."""
-    return MachineRows(
-        machine_id=row.machine_id,
-        version=row.version,
-        claim_sequence=row.claim_sequence,
-        capacity=np.column_stack((row.cpu_milli, row.memory_bytes, row.disk_bytes)),
-        used=np.column_stack((row.used_cpu_milli, row.used_memory_bytes, row.used_disk_bytes)),
-        available=row.available,
-    )
-
-
 def _ordinals(inverse: Any) -> Int64:
     ordinals: Int64 = inverse.astype(np.int64) + 1
     return ordinals
@@ -168,35 +206,3 @@ def _ordinals(inverse: Any) -> Int64:
 
 def _bigints(values: Any) -> Int64:
     return np.fromiter(values, dtype=np.int64)
-
-
-def _claimed(row: Any) -> ClaimedJob:
-    written = row.specification
-    spec = from_json(written | {"payload_sha256": _EMPTY_SHA256}, b"")
-    return ClaimedJob(
-        job_id=row.job_id,
-        name=row.name,
-        scheduler=row.scheduler,
-        policy=spec.policy,
-        amounts=spec.amounts,
-        constraints=spec.constraints,
-        anti_affinity=spec.anti_affinity,
-        spread=spec.spread,
-        priority=row.priority,
-        detection=spec.detection,
-        commit=spec.commit,
-        gang_min=spec.gang_min,
-        service=spec.service,
-        expected_duration_seconds=spec.expected_duration_seconds,
-        task_count=row.task_count,
-        pending=row.pending,
-        placed=row.placed,
-        ended=row.ended,
-        attempts=row.attempts,
-        fruitless=row.fruitless,
-        submitted_at=row.submitted_at,
-        placed_on=dict(zip(row.on_machine.tolist(), row.on_count.tolist(), strict=True)),
-    )
-
-
-_EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

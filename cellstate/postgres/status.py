@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from omegacell.cellstate import tables as t
 from omegacell.cellstate.errors import NotFound
 from omegacell.cellstate.model import (
+    DEVICE_MILLI,
     Amounts,
     AttemptState,
     JobState,
@@ -19,12 +20,14 @@ from omegacell.cellstate.model import (
     MachineStatus,
     Outcome,
     Placement,
+    Preemption,
+    Reservation,
     RetryRange,
     SchedulerStatus,
-    Stop,
     WorkerStatus,
 )
 from omegacell.cellstate.postgres.calls import Calls
+from omegacell.cellstate.postgres.rows import named_amounts, placement
 
 
 def seconds(column: Any) -> Any:
@@ -89,7 +92,12 @@ class StatusCalls(Calls):
         """What a job holds now, by first_index."""
         self.job(job_id)
         p = t.placement.c
-        statement = sa.select(t.placement, seconds(p.placed_at).label("at")).where(p.job_id == job_id)
+        unless_preempted = (t.job.c.job_id == p.job_id) & p.preempted_by.is_(None)
+        statement = (
+            sa.select(t.placement, t.job.c.gpu_milli, t.job.c.custom, seconds(p.placed_at).label("at"))
+            .outerjoin(t.job, unless_preempted)
+            .where(p.job_id == job_id)
+        )
         return tuple(
             placement(row, row.at) for row in self._connections.read(statement.order_by(p.first_index))
         )
@@ -111,11 +119,58 @@ class StatusCalls(Calls):
             RetryRange(**row._asdict()) for row in self._connections.read(statement.order_by(r.first_index))
         )
 
+    def preemptions(self, job_id: int) -> tuple[Preemption, ...]:
+        """What the job took from others and what others took from it, by time."""
+        self.job(job_id)
+        p = t.preemption.c
+        statement = (
+            sa.select(
+                seconds(p.at).label("at"),
+                *(
+                    p[name]
+                    for name in ("machine_id", "winner_job", "victim_job", "first_index", "count", "attempt")
+                ),
+            )
+            .where((p.winner_job == job_id) | (p.victim_job == job_id))
+            .order_by(p.at, p.machine_id, p.victim_job, p.first_index)
+        )
+        return tuple(Preemption(**row._asdict()) for row in self._connections.read(statement))
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """What is reserved now, by machine."""
+        r = t.reservation.c
+        statement = (
+            sa.select(r.machine_id, r.job_id, r.priority, seconds(r.until).label("until"))
+            .where(r.until > _now(self.schema))
+            .order_by(r.machine_id)
+        )
+        return tuple(Reservation(**row._asdict()) for row in self._connections.read(statement))
+
     def machines(self) -> tuple[MachineStatus, ...]:
         """All machines by id."""
         held = (
-            sa.select(t.placement.c.machine_id, sa.func.sum(t.placement.c.count).label("held"))
+            sa.select(t.placement.c.machine_id, sa.func.count().label("held"))
             .group_by(t.placement.c.machine_id)
+            .subquery()
+        )
+        devices = (
+            sa.select(
+                t.device.c.machine_id,
+                sa.func.array_agg(aggregate_order_by(t.device.c.used_milli, t.device.c.device_index)).label(
+                    "devices"
+                ),
+            )
+            .group_by(t.device.c.machine_id)
+            .subquery()
+        )
+        c = t.machine_custom.c
+        custom = (
+            sa.select(
+                c.machine_id,
+                sa.func.jsonb_object_agg(c.name, c.capacity_milli).label("custom"),
+                sa.func.jsonb_object_agg(c.name, c.used_milli).label("custom_used"),
+            )
+            .group_by(c.machine_id)
             .subquery()
         )
         statement = (
@@ -123,10 +178,15 @@ class StatusCalls(Calls):
                 t.machine,
                 t.machine_fact.c.name,
                 t.machine_fact.c.attributes,
-                sa.cast(sa.func.coalesce(held.c.held, 0), sa.BigInteger).label("held"),
+                sa.func.coalesce(held.c.held, 0).label("held"),
+                devices.c.devices,
+                sa.cast(custom.c.custom, JSONB).label("custom"),
+                sa.cast(custom.c.custom_used, JSONB).label("custom_used"),
             )
             .join(t.machine_fact, t.machine_fact.c.machine_id == t.machine.c.machine_id)
             .outerjoin(held, held.c.machine_id == t.machine.c.machine_id)
+            .outerjoin(devices, devices.c.machine_id == t.machine.c.machine_id)
+            .outerjoin(custom, custom.c.machine_id == t.machine.c.machine_id)
             .order_by(t.machine.c.machine_id)
         )
         return tuple(_machine(row) for row in self._connections.read(statement))
@@ -230,13 +290,24 @@ def _job(row: Any) -> JobStatus:
 
 
 def _machine(row: Any) -> MachineStatus:
+    devices = tuple(row.devices or ())
     return MachineStatus(
         machine_id=row.machine_id,
         name=row.name,
         worker_id=row.worker_id,
-        capacity=amounts(row),
+        capacity=Amounts(
+            cpu_milli=row.cpu_milli,
+            memory_bytes=row.memory_bytes,
+            disk_bytes=row.disk_bytes,
+            gpu_milli=DEVICE_MILLI * len(devices),
+            custom=named_amounts(row.custom),
+        ),
         used=Amounts(
-            cpu_milli=row.used_cpu_milli, memory_bytes=row.used_memory_bytes, disk_bytes=row.used_disk_bytes
+            cpu_milli=row.used_cpu_milli,
+            memory_bytes=row.used_memory_bytes,
+            disk_bytes=row.used_disk_bytes,
+            gpu_milli=sum(devices),
+            custom=tuple((name, used) for name, used in named_amounts(row.custom_used) if used),
         ),
         up=row.up,
         schedulable=row.schedulable,
@@ -245,27 +316,5 @@ def _machine(row: Any) -> MachineStatus:
         claim_sequence=row.claim_sequence,
         placements=row.held,
         attributes=row.attributes,
-    )
-
-
-def amounts(row: Any) -> Amounts:
-    """The three amount columns of a row."""
-    return Amounts(cpu_milli=row.cpu_milli, memory_bytes=row.memory_bytes, disk_bytes=row.disk_bytes)
-
-
-def placement(row: Any, placed_at: float) -> Placement:
-    """A placement from a row with the table's columns."""
-    return Placement(
-        job_id=row.job_id,
-        first_index=row.first_index,
-        count=row.count,
-        attempt=row.attempt,
-        failures=row.failures,
-        lost=row.lost,
-        machine_id=row.machine_id,
-        epoch=row.epoch,
-        amounts=amounts(row),
-        running=row.running,
-        stop=Stop(row.stop),
-        placed_at=placed_at,
+        devices=devices,
     )

@@ -17,15 +17,15 @@ from omegacell.cellstate.invariants import (
     PlacementView,
     RetryView,
 )
-from omegacell.cellstate.model import Amounts, JobState
+from omegacell.cellstate.model import DEVICE_MILLI, Amounts, JobState
 from omegacell.cellstate.postgres.connection import Connections
-from omegacell.cellstate.postgres.status import amounts
+from omegacell.cellstate.postgres.rows import named_amounts, placement
 
 _JOBS = """
     SELECT s.job_id, s.state, s.task_count, s.next_index, s.placed - coalesce(d.ended, 0) AS placed,
            s.succeeded + coalesce(d.succeeded, 0) AS succeeded, s.failed + coalesce(d.failed, 0) AS failed,
            s.cancelled + coalesce(d.cancelled, 0) AS cancelled, s.never_placed, s.claimed_by,
-           d.job_id IS NOT NULL AS unfolded
+           s.purged_succeeded, s.purged_unsuccessful, d.job_id IS NOT NULL AS unfolded
     FROM job_state s LEFT JOIN (
         SELECT x.job_id, sum(x.ended)::bigint AS ended, sum(x.succeeded)::bigint AS succeeded,
                sum(x.failed)::bigint AS failed, sum(x.cancelled)::bigint AS cancelled
@@ -33,7 +33,21 @@ _JOBS = """
 """
 _FINALS = """
     SELECT o.job_id, count(*) FILTER (WHERE o.state = 'succeeded') AS succeeded, array_agg(o.task_index) AS tasks
-    FROM outcome o WHERE o.final GROUP BY o.job_id
+    FROM outcome o JOIN job_state s ON s.job_id = o.job_id -- those of purged jobs go with their partitions
+    WHERE o.final GROUP BY o.job_id
+"""
+_MACHINES = """
+    SELECT m.*, d.devices, c.custom, c.custom_used
+    FROM machine m
+    LEFT JOIN (SELECT x.machine_id, array_agg(x.used_milli ORDER BY x.device_index) AS devices
+               FROM device x GROUP BY x.machine_id) d USING (machine_id)
+    LEFT JOIN (SELECT x.machine_id, jsonb_object_agg(x.name, x.capacity_milli) AS custom,
+                      jsonb_object_agg(x.name, x.used_milli) AS custom_used
+               FROM machine_custom x GROUP BY x.machine_id) c USING (machine_id)
+"""
+_PLACEMENTS = """
+    SELECT p.*, j.gpu_milli, j.custom
+    FROM placement p LEFT JOIN job j ON j.job_id = p.job_id AND p.preempted_by IS NULL
 """
 
 
@@ -51,24 +65,16 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> CellView:
         def rows(query: str) -> list[Any]:
             return cursor.execute(query.encode()).fetchall()
 
+        # Before the snapshot is taken: a purge that drops outcomes and counts them is then wholly before it, or after.
+        cursor.execute("LOCK TABLE outcome IN ACCESS SHARE MODE")
         jobs = rows(_JOBS)
         queue = [row.job_id for row in rows("SELECT job_id FROM job_queue")]
         queued = set(queue)
         # A job whose counts came in after the fold is requeued by its reporter's own fold in a moment.
         queue += [job.job_id for job in jobs if job.unfolded and job.job_id not in queued and _has_work(job)]
         return CellView(
-            machines=tuple(_machine(row) for row in rows("SELECT * FROM machine")),
-            placements=tuple(
-                PlacementView(
-                    job_id=row.job_id,
-                    first_index=row.first_index,
-                    count=row.count,
-                    machine_id=row.machine_id,
-                    epoch=row.epoch,
-                    amounts=amounts(row),
-                )
-                for row in rows("SELECT * FROM placement")
-            ),
+            machines=tuple(_machine(row) for row in rows(_MACHINES)),
+            placements=tuple(_placement(row) for row in rows(_PLACEMENTS)),
             jobs=tuple(_job(row) for row in jobs),
             retries=tuple(
                 RetryView(job_id=row.job_id, first_index=row.first_index, count=row.count)
@@ -94,13 +100,39 @@ def _has_work(job: Any) -> bool:
 
 
 def _machine(row: Any) -> MachineView:
+    devices = tuple(row.devices or ())
     return MachineView(
         machine_id=row.machine_id,
         epoch=row.epoch,
-        capacity=amounts(row),
-        used=Amounts(
-            cpu_milli=row.used_cpu_milli, memory_bytes=row.used_memory_bytes, disk_bytes=row.used_disk_bytes
+        capacity=Amounts(
+            cpu_milli=row.cpu_milli,
+            memory_bytes=row.memory_bytes,
+            disk_bytes=row.disk_bytes,
+            gpu_milli=DEVICE_MILLI * len(devices),
+            custom=named_amounts(row.custom),
         ),
+        used=Amounts(
+            cpu_milli=row.used_cpu_milli,
+            memory_bytes=row.used_memory_bytes,
+            disk_bytes=row.used_disk_bytes,
+            gpu_milli=sum(devices),
+            custom=named_amounts(row.custom_used),
+        ),
+        devices=devices,
+    )
+
+
+def _placement(row: Any) -> PlacementView:
+    read = placement(row, placed_at=0.0)
+    return PlacementView(
+        job_id=read.job_id,
+        first_index=read.first_index,
+        count=read.count,
+        machine_id=read.machine_id,
+        epoch=read.epoch,
+        amounts=read.amounts,
+        devices=read.devices,
+        preempted_by=read.preempted_by,
     )
 
 
@@ -114,6 +146,8 @@ def _job(row: Any) -> JobView:
         "failed",
         "cancelled",
         "never_placed",
+        "purged_succeeded",
+        "purged_unsuccessful",
     )
     return JobView(
         **{name: getattr(row, name) for name in names}, state=JobState(row.state), claimed_by=row.claimed_by

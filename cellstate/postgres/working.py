@@ -12,9 +12,11 @@ import sqlalchemy as sa
 
 from omegacell.cellstate import framing, tables
 from omegacell.cellstate.model import (
+    DEVICE_MILLI,
     Ended,
     Holdings,
     Int64,
+    Kept,
     Lease,
     MachineSpec,
     RegisteredMachine,
@@ -23,7 +25,7 @@ from omegacell.cellstate.model import (
     WorkerSpec,
 )
 from omegacell.cellstate.postgres.calls import Calls
-from omegacell.cellstate.postgres.status import placement
+from omegacell.cellstate.postgres.rows import placement
 from omegacell.cellstate.specification import from_json
 from omegacell.cellstate.transactions import check_machines
 
@@ -33,7 +35,7 @@ class WorkerCalls(Calls):
 
     def register_worker(self, spec: WorkerSpec, *, lease_seconds: float, replace_token: int = 0) -> Lease:
         """Become the current incarnation of worker `name`."""
-        self._connections.call("ensure_partitions")
+        self._keep_house()
         (row,) = self._connections.call(
             "register_worker", spec.name, spec.host, spec.boot_id, spec.pid, spec.log_directory, lease_seconds,
             replace_token,
@@ -57,6 +59,8 @@ class WorkerCalls(Calls):
                 np.array([getattr(machine.capacity, dimension) for machine in machines], dtype=np.int64)
                 for dimension in ("cpu_milli", "memory_bytes", "disk_bytes")
             ),
+            np.array([machine.capacity.gpu_milli // DEVICE_MILLI for machine in machines], dtype=np.int64),
+            [json.dumps(dict(machine.capacity.custom)) for machine in machines],
             [json.dumps(dict(machine.attributes)) for machine in machines],
         )
         self._fold(rows[0].jobs if rows else None)
@@ -125,28 +129,36 @@ class WorkerCalls(Calls):
 
     def report_started(self, worker_id: int, token: int, started: Sequence[Started]) -> None:
         """Note that placements run."""
-        self._connections.call("report_started", worker_id, token, *_keys(started))
+        self._connections.call("report_started", worker_id, token, *_columns(started, _SLOT_KEY))
 
-    def report_ended(self, worker_id: int, token: int, ended: Sequence[Ended]) -> tuple[bool, ...]:
-        """End placements, then fold the jobs."""
+    def report_ended(
+        self, worker_id: int, token: int, ended: Sequence[Ended], *, kept: Sequence[Kept] = ()
+    ) -> tuple[bool, ...]:
+        """End slots, task by task, then fold the jobs."""
+        first_words = {_task_of(one): at for at, one in reversed(tuple(enumerate(ended)))}
+        told = [ended[at] for at in sorted(first_words.values())]
         rows = self._connections.call(
             "report_ended",
             worker_id,
             token,
-            *_keys(ended),
-            [one.state.value for one in ended],
-            np.array([one.exit_code for one in ended], dtype=np.int64),
-            [float(one.started_at) for one in ended],
-            [float(one.ended_at) for one in ended],
-            [one.result for one in ended],
-            [_storable(one.error) for one in ended],
-            [_storable(one.stdout_tail) for one in ended],
-            [_storable(one.stderr_tail) for one in ended],
+            *_columns(told, _TASK_KEY),
+            [one.state.value for one in told],
+            np.array([one.exit_code for one in told], dtype=np.int64),
+            [float(one.started_at) for one in told],
+            [float(one.ended_at) for one in told],
+            [one.result for one in told],
+            [_storable(one.error) for one in told],
+            [_storable(one.stdout_tail) for one in told],
+            [_storable(one.stderr_tail) for one in told],
+            *_columns(kept, _TASK_KEY),
         )
-        applied = {int(ordinal) for ordinal in rows[0][0]}
+        applied = {_task_of(told[int(ordinal) - 1]) for ordinal in rows[0][0]}
         # All of them: of a report sent again, the first copy may have been applied and its fold not be made.
-        self._fold(np.unique(np.array([one.job_id for one in ended], dtype=np.int64)))
-        return tuple(ordinal in applied for ordinal in range(1, len(ended) + 1))
+        jobs = {one.job_id for one in ended} | {one.job_id for one in kept}
+        self._fold(np.array(sorted(jobs), dtype=np.int64))
+        return tuple(
+            _task_of(one) in applied and first_words[_task_of(one)] == at for at, one in enumerate(ended)
+        )
 
     def fold(self, job_ids: Sequence[int] = ()) -> int:
         """Fold reported counts into job_state."""
@@ -154,8 +166,18 @@ class WorkerCalls(Calls):
         return int(self._connections.call("fold_jobs", jobs, False)[0][0])
 
 
-def _keys(reports: Sequence[Started] | Sequence[Ended]) -> tuple[Int64, ...]:
-    names = ("job_id", "first_index", "attempt", "machine_id", "epoch")
+def _task_of(word: Ended) -> tuple[int, ...]:
+    """What a word is about, as the store tells it from others."""
+    return (word.job_id, word.first_index, word.task_index, word.attempt, word.machine_id, word.epoch)
+
+
+_SLOT_KEY = ("job_id", "first_index", "attempt", "machine_id", "epoch")
+_TASK_KEY = ("job_id", "first_index", "task_index", "attempt", "machine_id", "epoch")
+
+
+def _columns(
+    reports: Sequence[Started] | Sequence[Ended] | Sequence[Kept], names: Sequence[str]
+) -> tuple[Int64, ...]:
     return tuple(np.array([getattr(one, name) for one in reports], dtype=np.int64) for name in names)
 
 

@@ -10,7 +10,15 @@ from typing import Annotated
 
 import typer
 
-from omegacell.cli import cell_commands, failing, host_commands, job_commands, process_commands, run_command
+from omegacell.cli import (
+    cell_commands,
+    failing,
+    host_commands,
+    job_commands,
+    machine_commands,
+    process_commands,
+    run_command,
+)
 
 _GROUP = "omegacell.commands"
 """Entry points of this group are typer apps: their name becomes a command group (omega bench)."""
@@ -28,6 +36,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_options)
     run_command.add_to(app)
     job_commands.add_to(app)
+    machine_commands.add_to(app)
     cell_commands.add_to(app)
     host_commands.add_to(app)
     process_commands.add_to(app)

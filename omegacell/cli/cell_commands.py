@@ -1,68 +1,31 @@
-"""The cell itself: machines, drain, uncordon, schedulers, policies, fsck, version."""
+"""The cell itself: schedulers, policies, fsck, purge, version."""
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 from typing import Annotated
 
 import typer
 
-from omegacell.cellstate.model import MachineStatus, SchedulerStatus
+from omegacell.cellstate.model import JobState, SchedulerStatus
+from omegacell.cellstate.settings import Settings
+from omegacell.cellstate.units import written_seconds
 from omegacell.cli import failing
-from omegacell.cli.output import AsJson, duration, emit, size, table
+from omegacell.cli.output import AsJson, duration, emit, moment, table
+from omegacell.client.cell import Cell
 from omegacell.client.connecting import connect
 from omegacell.schedulers import metrics
 
-Machine = Annotated[str, typer.Argument(metavar="MACHINE", help="Its name.")]
+_COUNTED = 10_000
+"""So many ended jobs are looked at to say how many a purge will take: a second's work."""
 
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
-    for command in (machines, drain, uncordon, schedulers, policies, fsck, version):
+    for command in (schedulers, policies, fsck, purge, version):
         app.command()(command)
-
-
-def machines(as_json: AsJson = False) -> None:
-    """List machines, with what they have and what is used."""
-    with connect() as cell:
-        found = cell.machines()
-    if as_json:
-        emit(machines=found)
-        return
-    table(
-        ("MACHINE", "STATE", "CPU", "OF", "MEMORY", "OF", "PLACEMENTS", "ATTRIBUTES"),
-        [
-            (
-                one.name,
-                _state(one),
-                f"{one.used.cpu_milli / 1000:g}",
-                f"{one.capacity.cpu_milli / 1000:g}",
-                size(one.used.memory_bytes),
-                size(one.capacity.memory_bytes),
-                one.placements,
-                ", ".join(f"{name}={value}" for name, value in sorted(one.attributes.items())),
-            )
-            for one in found
-        ],
-        right=("CPU", "OF", "MEMORY", "PLACEMENTS"),
-    )
-
-
-def drain(
-    machine: Machine,
-    keep: Annotated[bool, typer.Option("--keep", help="Let what runs there run to its end.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Give a machine nothing new, and run what it has elsewhere."""
-    with connect() as cell:
-        _show(cell.drain(machine, evict=not keep), as_json)
-
-
-def uncordon(machine: Machine, as_json: AsJson = False) -> None:
-    """Let a drained machine take tasks again."""
-    with connect() as cell:
-        _show(cell.uncordon(machine), as_json)
 
 
 def schedulers(as_json: AsJson = False) -> None:
@@ -102,6 +65,26 @@ def fsck(as_json: AsJson = False) -> None:
         raise typer.Exit(failing.FAILED)
 
 
+def purge(
+    older_than: Annotated[
+        str, typer.Option(metavar="TIME", help="How long ago, such as 30d; otherwise OMEGA_RETENTION.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget jobs that ended long ago, with their outcomes, results and inputs, and old days of the log."""
+    seconds = written_seconds(older_than, "--older-than") if older_than else Settings().retention_seconds
+    with connect() as cell:
+        if not yes and not _agreed(_to_be_purged(cell, time.time() - seconds)):
+            failing.say("nothing was purged; y or --yes would have done it")
+            raise typer.Exit(failing.FAILED)
+        found = cell.purge(older_than=seconds)
+    if as_json:
+        emit(purged=found)
+    else:
+        print(f"purged: jobs {found.jobs}, daily parts of the log and of outcomes {found.partitions}")
+
+
 def version(as_json: AsJson = False) -> None:
     """Show the version of omegacell, and of the database schema that it speaks."""
     from omegacell import __version__
@@ -136,21 +119,26 @@ def scheduler_table(found: tuple[SchedulerStatus, ...]) -> None:
     table(("SCHEDULER", "KIND", "ALIVE", *counts), rows, right=counts)
 
 
+def _to_be_purged(cell: Cell, before: float) -> str:
+    """What a purge of everything older than that moment would take away; a very long list is not counted out."""
+    final = [state for state in JobState if state.final]
+    ended = cell.jobs(state=final, limit=_COUNTED)
+    old = sum(one.ended_at < before for one in ended)
+    number = f"at least {old}" if len(ended) == _COUNTED else str(old)
+    return (
+        f"all jobs that ended before {moment(before)} would be forgotten ({number}), with their outcomes, results "
+        "and inputs, and the days of the log and of outcomes before that"
+    )
+
+
+def _agreed(question: str) -> bool:
+    """Whether somebody there says yes; nobody there is a no."""
+    failing.say(f"{question}; go on? [y/N]")
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def _ratio(measured: float) -> str:
     return "" if math.isnan(measured) else f"{measured:.3f}"
-
-
-def _state(machine: MachineStatus) -> str:
-    if not machine.up:
-        return "down"
-    return "up" if machine.schedulable else "drained"
-
-
-def _show(machine: MachineStatus, as_json: bool) -> None:
-    if as_json:
-        emit(machine=machine)
-    else:
-        print(f"{machine.name} {_state(machine)}, {machine.placements} placements")
 
 
 def _promise(thing: object) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.settings import Settings
 from omegacell.cellstate.spec import Resources
+from omegacell.cellstate.units import custom_words
 from omegacell.cli import failing
 from omegacell.cli.output import AsJson, emit
 from omegacell.local_cell import state
@@ -30,7 +31,15 @@ def up(
         list[str] | None, typer.Option(metavar="KIND=N", help="Schedulers of a kind; may be repeated.")
     ] = None,
     cpu: Annotated[str, typer.Option(help="CPUs of each machine; otherwise an even share.")] = "",
-    memory: Annotated[str, typer.Option(help="Memory of each machine, such as 4GiB.")] = "0B",
+    memory: Annotated[str, typer.Option(help="Memory of each machine, such as 4GiB.")] = "",
+    gpu: Annotated[
+        str,
+        typer.Option(help="GPUs of each machine; otherwise the host's, dealt out (OMEGA_GPUS, or found)."),
+    ] = "",
+    custom: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=AMOUNT", help="What else each machine has; may be repeated."),
+    ] = None,
     runtime: Annotated[
         Literal["ray", "process"],
         typer.Option(help="Ray actors, or plain processes (lighter, faster to start)."),
@@ -40,10 +49,12 @@ def up(
 ) -> None:
     """Start a local cell in the background; its data stay where they are from one time to the next."""
     settings = Settings()
+    written = {"cpu": cpu, "memory": memory, "gpu": gpu, "custom": custom_words(custom or [])}
+    given: dict[str, Any] = {name: value for name, value in written.items() if value}
     plan = make_plan(
         machines=machines,
         schedulers=_schedulers(scheduler or []),
-        machine=Resources(cpu=cpu, memory=memory) if cpu else None,
+        machine=Resources(**given),
         runtime=runtime,
         data_dir=state.data_dir(settings),
         owner_pid=os.getpid() if foreground else 0,

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import JobState, JobStatus
+from omegacell.cellstate.model import JobState, JobStatus, Placement, Reservation
 from omegacell.cellstate.units import written_seconds
 from omegacell.cli import failing
 from omegacell.cli.output import AsJson, ago, emit, facts, moment, table
+from omegacell.client import preemptions
 from omegacell.client import results as client_results
 from omegacell.client.connecting import connect
 from omegacell.client.files import load_jobs, parse_jobs
 from omegacell.client.handles import JobHandle
 from omegacell.client.ids import job_text, parse_task, task_text
 from omegacell.client.progress import ended_tasks
+
+_LISTED = 20
+"""So many tasks' devices fit the view of one job; of more, programs ask handle.placements()."""
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, such as j4711.")]
 Timeout = Annotated[
@@ -101,9 +106,14 @@ def jobs(
 def job(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job."""
     with connect() as cell:
-        status = cell.job(job_id).status
+        handle = cell.job(job_id)
+        status, preempted = handle.status, handle.preemptions()
+        reserved = [one for one in cell.reservations() if one.job_id == status.job_id]
+        placed = handle.placements() if 0 < status.placed <= _LISTED else ()
+        on_devices = [one for one in placed if one.devices]
+        names = {one.machine_id: one.name for one in cell.machines()} if on_devices else {}
     if as_json:
-        emit(**_as_object(status))
+        emit(**_as_object(status), preemptions=preempted, reservations=reserved)
         return
     waiting = status.task_count - status.next_index - status.never_placed
     facts(
@@ -119,6 +129,10 @@ def job(job_id: JobId, as_json: AsJson = False) -> None:
             "  placed": status.placed,
             "  waiting": waiting,
             "  waiting to run again": status.waiting_retry,
+            "  preempted": preemptions.by_job(preemptions.given_to(preempted, status.job_id), "by"),
+            "preempted others": preemptions.by_job(preemptions.taken_from(preempted, status.job_id), "of"),
+            "reserved": _reserved(reserved),
+            "gpus": _devices(on_devices, names),
             "scheduler": status.scheduler,
             "priority": status.priority,
             "labels": ", ".join(f"{name}={value}" for name, value in status.labels.items()),
@@ -241,6 +255,20 @@ def _as_object(status: JobStatus) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {"id": job_text(status.job_id), **asdict(status)}
+
+
+def _reserved(reserved: Sequence[Reservation]) -> str:
+    if not reserved:
+        return ""
+    return f"{len(reserved)} machines until {moment(max(one.until for one in reserved))}"
+
+
+def _devices(placed: Sequence[Placement], names: Mapping[int, str]) -> str:
+    """Which devices of its machine each task has, such as "j7.0: 0,1 of host-2"."""
+    return "; ".join(
+        f"{task_text(one.job_id, one.first_index)}: {','.join(map(str, one.devices))} of {names[one.machine_id]}"
+        for one in placed
+    )
 
 
 def _cancelling(status: JobStatus) -> bool:

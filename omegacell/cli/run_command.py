@@ -14,7 +14,7 @@ import typer
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.model import AttemptState, JobState, JobStatus, Outcome
 from omegacell.cellstate.spec import Job, Resources
-from omegacell.cellstate.units import written_seconds
+from omegacell.cellstate.units import custom_words, written_seconds
 from omegacell.cli import failing
 from omegacell.cli.output import AsJson, emit
 from omegacell.client.connecting import connect
@@ -39,6 +39,13 @@ def run(
     name: Annotated[str, typer.Option(help="Of the job.")] = "",
     cpu: Annotated[str, typer.Option(help="CPUs that it holds.")] = "1",
     memory: Annotated[str, typer.Option(help="Memory that it holds, such as 512MiB.")] = "0B",
+    gpu: Annotated[
+        str, typer.Option(help="GPUs that it holds: a share of one such as 0.5, or whole ones.")
+    ] = "0",
+    custom: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=AMOUNT", help="What else it holds; may be repeated."),
+    ] = None,
     constraint: Annotated[
         list[str] | None, typer.Option(help='Where it may run, such as "zone = a"; may be repeated.')
     ] = None,
@@ -54,7 +61,7 @@ def run(
     job = Job(
         command=command,
         name=name,
-        resources=Resources(cpu=cpu, memory=memory),
+        resources=Resources(cpu=cpu, memory=memory, gpu=gpu, custom=custom_words(custom or [])),
         constraints=constraint or (),
         env=_variables(env or []),
         scheduler=scheduler,

@@ -13,12 +13,15 @@ from omegacell.cellstate.model import (
     JobState,
     JobStatus,
     MachineStatus,
+    Purged,
+    Reservation,
     SchedulerStatus,
     Submission,
     Violation,
 )
 from omegacell.cellstate.spec import Job, Service
 from omegacell.cellstate.store import Store
+from omegacell.cellstate.units import parse_seconds
 from omegacell.client import pickling, services
 from omegacell.client.handles import JobHandle
 from omegacell.client.ids import parse_job
@@ -161,6 +164,10 @@ class Cell:
         """All machines by id, with what they have and what is used."""
         return self.store.machines()
 
+    def reservations(self) -> tuple[Reservation, ...]:
+        """The machines that are kept for a gang now, by machine."""
+        return self.store.reservations()
+
     def schedulers(self) -> tuple[SchedulerStatus, ...]:
         """All schedulers by id, with what they did since they registered."""
         return self.store.schedulers()
@@ -180,6 +187,13 @@ class Cell:
     def check(self) -> tuple[Violation, ...]:
         """Every broken invariant of the cell; empty is good. What `omega fsck` shows."""
         return self.store.check()
+
+    def purge(self, *, older_than: float | str) -> Purged:
+        """Forget jobs that ended longer ago than that ("30d", or seconds), with all that is kept of them.
+
+        The log and the outcomes go by whole days; those of today and yesterday stay. What it took away.
+        """
+        return self.store.purge(older_than_seconds=parse_seconds(older_than, "older_than"))
 
     def close(self) -> None:
         """Give back the connections; a local cell is stopped."""

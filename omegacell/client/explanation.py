@@ -11,6 +11,7 @@ from typing import Any
 
 from omegacell.cellstate.model import AttemptState, JobState, JobStatus, Outcome
 from omegacell.cellstate.store import ClientStore
+from omegacell.client import preemptions
 from omegacell.client.ids import job_text, task_text
 from omegacell.client.waiting import Pauses
 from omegacell.schedulers.explain import render
@@ -61,7 +62,11 @@ def explain(store: ClientStore, job_id: int, pauses: Pauses) -> Explanation:
     if status.scheduler in live_kinds:
         pauses.until(attempted, _FIRST_NOTE_SECONDS)
     note = _note(store, job_id)
-    sentences = [*_standing(status), *_troubles(store, status, now=time.time())]
+    now = time.time()
+    sentences = [*_standing(status), *preemptions.sentences(store, job_id)]
+    if "reserved" not in note:  # what its scheduler said of it says more
+        sentences += preemptions.reserved(store, job_id, now=now)
+    sentences += _troubles(store, status, now=now)
     sentences += _waiting(status, live_kinds, note)
     return Explanation(job_id=job_id, state=status.state, sentences=tuple(sentences), note=note)
 

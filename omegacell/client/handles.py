@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from omegacell.cellstate.errors import NotFound, SpecInvalid
-from omegacell.cellstate.model import JobStatus, Outcome
+from omegacell.cellstate.model import JobStatus, Outcome, Placement, Preemption
 from omegacell.cellstate.store import Store
 from omegacell.client import explanation, logs, results
 from omegacell.client.ids import job_text, task_text
@@ -91,6 +91,14 @@ class JobHandle:
     def outcomes(self, *, final_only: bool = True) -> tuple[Outcome, ...]:
         """How tasks ended, by index; with final_only=False every attempt of them."""
         return self.store.outcomes(self.job_id, final_only=final_only)
+
+    def placements(self) -> tuple[Placement, ...]:
+        """What the job holds now: where, how much, on which of the machine's devices."""
+        return self.store.placements(self.job_id)
+
+    def preemptions(self) -> tuple[Preemption, ...]:
+        """What the job took from others and what others took from it, by time; kept until a purge."""
+        return self.store.preemptions(self.job_id)
 
     def explain(self) -> explanation.Explanation:
         """Why the job is where it is: in sentences, and what its scheduler noted at its last attempt.

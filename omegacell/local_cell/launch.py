@@ -40,7 +40,8 @@ def local(
 ) -> Cell:
     """A cell of this host's own, ready for use, which ends with the `with` block or with this process.
 
-    One machine is the whole host; several share it out evenly; `machine` sets what each has by hand.
+    One machine is the whole host; several share it out evenly; `machine` sets what each has by hand (what it
+    leaves out is shared out all the same; devices and named resources may be ones that the host has not).
     `data_dir` keeps the cell's data for the next time; without it they are gone with the cell. OMEGA_DSN and
     OMEGA_RAY_ADDRESS put a real PostgreSQL and a real Ray in the place of the cell's own.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.model import Amounts
 from omegacell.cellstate.settings import Settings
 from omegacell.cellstate.spec import Resources
+from omegacell.cellstate.units import parse_devices
 from omegacell.schedulers import kinds
 
 Runtime = Literal["ray", "process"]
@@ -26,12 +27,13 @@ MOST_SCHEDULERS = 64
 class Plan:
     """A local cell to be. `data_dir` is "" for a temporary one, `dsn` "" for a PostgreSQL of its own.
 
-    An amount of 0 in `each` machine is an even share of the host. The cell ends with process `owner_pid`, or
-    lives on until it is told to stop where that is 0.
+    An amount of 0 in `each` machine is an even share of the host, and with `share_gpus` so are its devices. The
+    cell ends with process `owner_pid`, or lives on until it is told to stop where that is 0.
     """
 
     machines: int
     each: Amounts
+    share_gpus: bool
     schedulers: Mapping[str, int]
     runtime: Runtime
     data_dir: str = ""
@@ -47,8 +49,9 @@ class Plan:
     def from_line(cls, line: bytes) -> Plan:
         """The plan that to_line wrote."""
         written = json.loads(line)
-        each = Amounts(**written.pop("each"))
-        return cls(each=each, **written)
+        each = written.pop("each")
+        custom = tuple((name, milli) for name, milli in each.pop("custom"))
+        return cls(each=Amounts(**each, custom=custom), **written)
 
 
 def make_plan(
@@ -74,7 +77,8 @@ def make_plan(
         raise SpecInvalid('schedulers are none; expected at least one, such as {"batch": 1}')
     return Plan(
         machines=machines,
-        each=Amounts() if machine is None else machine.amounts(),
+        each=Amounts() if machine is None else _each(machine),
+        share_gpus=machine is None or "gpu" not in machine.model_fields_set,
         schedulers=dict(schedulers),
         runtime="ray" if runtime == "ray" else "process",
         data_dir="" if data_dir is None else str(data_dir.expanduser().absolute()),
@@ -82,3 +86,9 @@ def make_plan(
         ray_address=settings.ray_address,
         owner_pid=owner_pid,
     )
+
+
+def _each(machine: Resources) -> Amounts:
+    """What each machine was given; the CPU that a task holds by default is no machine's."""
+    given = replace(machine.amounts(), gpu_milli=parse_devices(machine.gpu))
+    return given if "cpu" in machine.model_fields_set else replace(given, cpu_milli=0)

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from omegacell.cellstate.model import DEVICE_MILLI
 from omegacell.local_cell.children import Child, Program, stop_all
 from omegacell.local_cell.plan import Plan
 
@@ -64,8 +65,11 @@ def worker_arguments(plan: Plan, folder: Path) -> list[str]:
         "--cpu": f"{each.cpu_milli / 1000:.3f}" if each.cpu_milli else "",
         "--memory": f"{each.memory_bytes}B" if each.memory_bytes else "",
         "--disk": f"{each.disk_bytes}B" if each.disk_bytes else "",
+        "--gpu": "" if plan.share_gpus else str(each.gpu_milli // DEVICE_MILLI),
     }
     chosen = [word for option, amount in amounts.items() if amount for word in (option, amount)]
+    for name, milli in each.custom:
+        chosen += ["--custom", f"{name}={milli // 1000}.{milli % 1000:03d}"]
     log_directory = ["--log-directory", str(folder / "tasks")]
     return ["omegacell.workers.cli", "--machines", str(plan.machines), *chosen, *log_directory]
 

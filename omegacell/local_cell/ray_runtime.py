@@ -78,6 +78,7 @@ class RayRuntime:
             name=host_name(),
             machines=self._plan.machines,
             each=self._plan.each,
+            share_gpus=self._plan.share_gpus,
             log_directory=str(self._folder / "tasks"),
             lease_seconds=settings.lease_seconds,
             poll_seconds=settings.poll_seconds,

@@ -47,7 +47,9 @@ def _preference(request: Request, cell: CellView) -> Int64:
     A task takes exactly one level, M, so that ranks never outweigh a task. The rank is as of before the plan.
     """
     rank = np.empty(cell.machines, dtype=np.int64)
-    rank[np.argsort(score.leftover(cell)[::-1], kind="stable")] = np.arange(cell.machines)
+    rank[np.argsort(score.leftover(cell, gpu_milli=request.gpu_milli)[::-1], kind="stable")] = np.arange(
+        cell.machines
+    )
     return rank[::-1] - cell.count(request) * cell.machines
 
 

@@ -23,7 +23,7 @@ class WorstFit:
     def place(self, request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
         """Deterministic; `rng` is not used."""
         room = feasible.room(request, cell)
-        height, step = score.leftover(cell), score.step(request, cell)
+        height, step = score.leftover(cell, gpu_milli=request.gpu_milli), score.step(request, cell)
         limits = feasible.group_limits(request, cell)
         if limits:
             slots = fill.one_by_one(height, step, room, request.count, limits)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.memory import MemoryStore
+from omegacell.cellstate.model import CommitMode, Detection
 from omegacell.cellstate.postgres import PostgresStore
 from omegacell.cellstate.store import Store
 from tests.contract.scene import Scene, SchedulerHand, WorkerHand
@@ -49,3 +51,13 @@ def worker(scene: Scene) -> WorkerHand:
 def scheduler(scene: Scene) -> SchedulerHand:
     """A scheduler of kind batch."""
     return scene.scheduler()
+
+
+@pytest.fixture(
+    params=[(detection, commit) for detection in Detection for commit in CommitMode],
+    ids="-".join,
+)
+def rule(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each detection with each commit mode, as fields of a job; one slot is enough for a gang."""
+    detection, commit = request.param
+    return {"detection": detection, "commit": commit, "gang_min": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.model import (
+    DEVICE_MILLI,
     Amounts,
     AttemptState,
     ClaimedJob,
-    Ended,
     Holdings,
     JobSpec,
     JobStatus,
@@ -34,6 +35,8 @@ from omegacell.cellstate.model import (
     WorkerSpec,
 )
 from omegacell.cellstate.store import Store
+from tests.contract.slots import ended, kept, tasks_of
+from tests.contract.wishes import Wish, transaction_of
 
 LEASE_SECONDS = 10.0
 GIB = 2**30
@@ -46,6 +49,8 @@ def submission(
     cpu: int = 1000,
     memory: int = 0,
     disk: int = 0,
+    gpu: int = 0,
+    custom: Mapping[str, int] | None = None,
     submission_id: UUID | None = None,
     inputs: tuple[bytes, ...] = (),
     **fields: Any,
@@ -56,18 +61,35 @@ def submission(
         kind=TaskKind.COMMAND,
         command=("true",),
         task_count=tasks,
-        amounts=Amounts(cpu_milli=cpu, memory_bytes=memory, disk_bytes=disk),
+        amounts=_amounts(cpu, memory, disk, gpu, custom),
         **fields,
     )
     return Submission(submission_id=submission_id or uuid4(), spec=spec, inputs=inputs)
 
 
 def machine_spec(
-    name: str, *, cpu: int = 4000, memory: int = 4 * GIB, disk: int = 4 * GIB, **attributes: str
+    name: str,
+    *,
+    cpu: int = 4000,
+    memory: int = 4 * GIB,
+    disk: int = 4 * GIB,
+    devices: int = 0,
+    custom: Mapping[str, int] | None = None,
+    **attributes: str,
 ) -> MachineSpec:
-    """A machine of 4 cores, 4 GiB of memory and of disk."""
-    capacity = Amounts(cpu_milli=cpu, memory_bytes=memory, disk_bytes=disk)
+    """A machine of 4 cores, 4 GiB of memory and of disk, and `devices` GPUs."""
+    capacity = _amounts(cpu, memory, disk, devices * DEVICE_MILLI, custom)
     return MachineSpec(name=name, capacity=capacity, attributes=attributes)
+
+
+def _amounts(cpu: int, memory: int, disk: int, gpu: int, custom: Mapping[str, int] | None) -> Amounts:
+    return Amounts(
+        cpu_milli=cpu,
+        memory_bytes=memory,
+        disk_bytes=disk,
+        gpu_milli=gpu,
+        custom=tuple(sorted((custom or {}).items())),
+    )
 
 
 def worker_spec(name: str, *, pid: int = 100) -> WorkerSpec:
@@ -79,16 +101,8 @@ def transaction(
     lease: Lease, claims: Sequence[tuple[int, int, int, int]], *, txn_id: UUID | None = None
 ) -> Transaction:
     """Claims as rows of (job, machine, slots, claim_sequence seen)."""
-    table = np.array(claims, dtype=np.int64).reshape(len(claims), 4)
-    return Transaction(
-        txn_id=txn_id or uuid4(),
-        scheduler_id=lease.holder_id,
-        token=lease.token,
-        job_id=table[:, 0].copy(),
-        machine_id=table[:, 1].copy(),
-        slots=table[:, 2].copy(),
-        claim_sequence=table[:, 3].copy(),
-    )
+    wishes = [Wish(job_id, machine_id, slots, seen=seen) for job_id, machine_id, slots, seen in claims]
+    return transaction_of(lease, wishes, txn_id=txn_id)
 
 
 class Scene:
@@ -187,40 +201,38 @@ class WorkerHand:
         self,
         *placements: Placement,
         state: AttemptState = AttemptState.SUCCEEDED,
+        **fields: Any,
+    ) -> tuple[bool, ...]:
+        """Report that placements ended now with all their tasks, an answer each; `fields` as report_slots()."""
+        slots = ((one, dict.fromkeys(tasks_of(one), state), None) for one in placements)
+        return self.report_slots(*slots, **fields)
+
+    def report(
+        self, slot: Placement, states: Mapping[int, AttemptState], *, keep: int | None = None, **fields: Any
+    ) -> tuple[bool, ...]:
+        """Report how tasks of a slot ended, and with which alone it goes on (with none: it ends)."""
+        return self.report_slots((slot, states, keep), **fields)
+
+    def report_slots(
+        self,
+        *slots: tuple[Placement, Mapping[int, AttemptState], int | None],
         ran_seconds: float = 1.0,
         **fields: Any,
     ) -> tuple[bool, ...]:
-        """Report that placements ended now, after `ran_seconds`; other `fields` are Ended's."""
-        return self.scene.store.report_ended(
-            *self._key,
-            [
-                ended(placement, state=state, now=self.scene.clock.now(), ran_seconds=ran_seconds, **fields)
-                for placement in placements
-            ],
-        )
+        """Report of slots what report() says of one: tasks that ran `ran_seconds`; `fields` are Ended's."""
+        now = self.scene.clock.now()
+        told = [
+            ended(slot, task=task, state=state, now=now, ran_seconds=ran_seconds, **fields)
+            for slot, states, _ in slots
+            for task, state in states.items()
+        ]
+        going_on = [kept(slot, keep) for slot, _, keep in slots if keep is not None]
+        return self.scene.store.report_ended(*self._key, told, kept=going_on)
 
     def end_job(self, job_id: int, state: AttemptState = AttemptState.SUCCEEDED, **fields: Any) -> None:
         """Report the end of everything that a job has placed."""
         placements = self.scene.store.placements(job_id)
         assert all(self.end(*placements, state=state, **fields))
-
-
-def ended(
-    placement: Placement, *, state: AttemptState, now: float, ran_seconds: float, **fields: Any
-) -> Ended:
-    """The report of a placement's end at `now`."""
-    told: dict[str, Any] = {
-        "job_id": placement.job_id,
-        "first_index": placement.first_index,
-        "attempt": placement.attempt,
-        "machine_id": placement.machine_id,
-        "epoch": placement.epoch,
-        "state": state,
-        "exit_code": 0 if state is AttemptState.SUCCEEDED else 1,
-        "started_at": now - ran_seconds,
-        "ended_at": now,
-    }
-    return Ended(**(told | fields))
 
 
 class SchedulerHand:
@@ -242,22 +254,31 @@ class SchedulerHand:
         """Claim jobs; their ids."""
         return [job.job_id for job in self.claim(limit=limit)]
 
-    def commit(self, *claims: tuple[int, ...], txn_id: UUID | None = None) -> Verdict:
-        """Commit claims (job, machine, slots), made now, or (job, machine, slots, sequence seen)."""
+    def commit(
+        self,
+        *claims: Wish | tuple[int, ...],
+        alternatives: Mapping[int, Sequence[int]] | None = None,
+        txn_id: UUID | None = None,
+    ) -> Verdict:
+        """Commit claims: wishes, or their (job, machine, slots) or (job, machine, slots, seen), made now."""
         sequences = {machine.machine_id: machine.claim_sequence for machine in self.scene.store.machines()}
-        rows = [
-            (job_id, machine_id, slots, *(seen or (sequences.get(machine_id, 0),)))
-            for job_id, machine_id, slots, *seen in claims
-        ]
-        return self.scene.store.commit(transaction(self.lease, rows, txn_id=txn_id))
+        wishes = [_wish(claim, sequences) for claim in claims]
+        return self.scene.store.commit(
+            transaction_of(self.lease, wishes, alternatives=alternatives, txn_id=txn_id)
+        )
 
-    def place(self, job_id: int, machine_id: int, slots: int = 1) -> tuple[Placement, ...]:
+    def place(self, job_id: int, machine_id: int, slots: int = 1, **wish: Any) -> tuple[Placement, ...]:
         """Claim the job if need be, place `slots` of it and give it back; all it has placed."""
         self.claim()
-        verdict = self.commit((job_id, machine_id, slots))
+        verdict = self.commit(Wish(job_id, machine_id, slots, **wish))
         assert verdict.accepted.tolist() == [slots], verdict
         self.settle(job_id, placed_any=True)
         return self.scene.store.placements(job_id)
+
+    def reserve(self, job_id: int, *machine_ids: int, seconds: float = 30.0) -> int:
+        """Keep machines for a gang; how many are."""
+        wanted = np.array(machine_ids, dtype=np.int64)
+        return self.scene.store.reserve(*self._key, job_id, wanted, seconds=seconds)
 
     def settle(
         self,
@@ -265,6 +286,7 @@ class SchedulerHand:
         after: float = 0.0,
         gave_up: bool = False,
         placed_any: bool = False,
+        conflicted: bool = False,
         explanation: str = "{}",
     ) -> None:
         """Give jobs back, to be tried again `after` seconds."""
@@ -276,6 +298,7 @@ class SchedulerHand:
                     not_before=self.scene.clock.now() + after,
                     gave_up=gave_up,
                     placed_any=placed_any,
+                    conflicted=conflicted,
                     explanation=explanation,
                 )
                 for job_id in job_ids
@@ -289,3 +312,9 @@ class SchedulerHand:
     def release(self) -> None:
         """Leave in good order."""
         self.scene.store.release_scheduler(*self._key)
+
+
+def _wish(claim: Wish | tuple[int, ...], sequences: Mapping[int, int]) -> Wish:
+    """A claim with what was seen of its machine: now, where it does not say."""
+    wish = claim if isinstance(claim, Wish) else Wish(*claim[:3], seen=claim[3] if len(claim) > 3 else None)
+    return wish if wish.seen is not None else replace(wish, seen=sequences.get(wish.machine, 0))

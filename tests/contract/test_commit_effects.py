@@ -1,16 +1,13 @@
-"""What a commit does: numbering, charging, idempotence, fresh rows, counters, and what it refuses to read."""
+"""What a commit does: numbering, charging, idempotence, fresh rows, counters."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
-import pytest
 
-from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import AttemptState, JobState, Reason, Stop, Transaction
-from tests.contract.scene import Scene, transaction
+from omegacell.cellstate.model import AttemptState, JobState, Reason, Stop
+from tests.contract.scene import Scene
 
 
 def test_an_accepted_claim_is_placed_and_charged(scene: Scene) -> None:
@@ -183,32 +180,3 @@ def test_a_scheduler_counts_transactions_per_job_and_claims_in_slots(scene: Scen
     scene.scheduler()
     status = scene.store.schedulers()[0]
     assert (status.transactions_succeeded, status.transactions_failed, status.claims) == (0, 0, 0)
-
-
-@pytest.mark.parametrize("slots", [0, -1])
-def test_a_claim_for_no_slots_is_misuse(scene: Scene, slots: int) -> None:
-    machine_id = scene.worker().machine()
-    job_id = scene.submit(tasks=2)
-    scheduler = scene.scheduler()
-    scheduler.claim()
-    with pytest.raises(SpecInvalid, match="slots"):
-        scheduler.commit((job_id, machine_id, 1), (job_id, machine_id, slots))
-    assert scene.store.placements(job_id) == ()
-
-
-def test_claims_of_a_job_that_do_not_stand_together_are_misuse(scene: Scene) -> None:
-    machine_id = scene.worker().machine()
-    job_id, other = scene.submit(tasks=2), scene.submit()
-    scheduler = scene.scheduler()
-    scheduler.claim()
-    with pytest.raises(SpecInvalid, match="together"):
-        scheduler.commit((job_id, machine_id, 1), (other, machine_id, 1), (job_id, machine_id, 1))
-
-
-@pytest.mark.parametrize("name", ["job_id", "machine_id", "slots", "claim_sequence"])
-def test_arrays_of_different_lengths_are_misuse(scene: Scene, name: str) -> None:
-    lease = scene.scheduler().lease
-    whole = transaction(lease, [(1, 1, 1, 1), (1, 1, 1, 1)])
-    torn: Transaction = replace(whole, **{name: getattr(whole, name)[:1]})
-    with pytest.raises(SpecInvalid, match="equal"):
-        scene.store.commit(torn)

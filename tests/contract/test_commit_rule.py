@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
-from omegacell.cellstate.model import AttemptState, CommitMode, Detection, Reason, Verdict
+from omegacell.cellstate.model import AttemptState, CommitMode, Detection, Reason
 from tests.contract.scene import GIB, Scene, SchedulerHand, WorkerHand
+from tests.contract.wishes import answers, rivals
 
 NOBODY = (None, 0)
-
-
-def answers(verdict: Verdict) -> list[tuple[int, Reason, int]]:
-    """Per claim: accepted, reason, free."""
-    columns = (verdict.accepted.tolist(), map(Reason, verdict.reason.tolist()), verdict.free.tolist())
-    return list(zip(*columns, strict=True))
-
-
-def rivals(verdict: Verdict) -> list[tuple[UUID | None, int]]:
-    """Per claim: the rival's transaction and scheduler."""
-    return list(zip(verdict.rival_txn, verdict.rival_scheduler.tolist(), strict=True))
 
 
 @pytest.fixture

@@ -93,9 +93,10 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def omega(data_dir: Path) -> Iterator[Command]:
-    """The command, with a local cell up: two machines of two CPUs, one scheduler of each kind."""
+    """The command, with a local cell up: two machines of two CPUs and two GPUs, one scheduler of each kind."""
     command = Command(env={"OMEGA_DATA_DIR": str(data_dir), "COLUMNS": "200"})
-    up = command.installed("up", "--runtime", "process", "--machines", "2", "--cpu", "2", "--memory", "1GiB")
+    machine = ("--cpu", "2", "--memory", "1GiB", "--gpu", "2", "--custom", "licence=1")
+    up = command.installed("up", "--runtime", "process", "--machines", "2", *machine)
     try:
         assert (up.code, "DSN postgresql://" in up.out) == (0, True), up
         yield command

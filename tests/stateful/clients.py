@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import strategies as st
-from hypothesis.stateful import rule
-
 from tests.contract.scene import submission
 from tests.stateful.driver import Twins
-from tests.stateful.strategies import MACHINES, picks, specifications
+from tests.stateful.steps import step
+from tests.stateful.strategies import MACHINES, one_of, picks, some, specifications
 
 
-class ClientRules(Twins):
-    """Submit, cancel, drain; also again, and of what does not exist."""
+class ClientSteps(Twins):
+    """Submit, cancel, drain, purge; also again, and of what does not exist."""
 
-    @rule(specs=st.lists(specifications, min_size=1, max_size=1))
+    @step(specs=some(specifications, 1, 1))
     def submit(self, specs: list[dict[str, Any]]) -> None:
         submissions = [
             submission(
@@ -26,12 +24,12 @@ class ClientRules(Twins):
         if self.same(lambda store, _: store.submit(submissions)) is not None:
             self.submissions += submissions
 
-    @rule(pick=picks)
+    @step(pick=picks)
     def submit_again(self, pick: int) -> None:
         again = self.submissions[pick % len(self.submissions)]
         self.same(lambda store, _: store.submit([again]))
 
-    @rule(pick=picks)
+    @step(pick=picks)
     def cancel(self, pick: int) -> None:
         job_ids = [*self.job_ids(), 99]
         self.same(lambda store, _: store.cancel(job_ids[pick % len(job_ids)]))
@@ -42,9 +40,16 @@ class ClientRules(Twins):
     def uncordon(self, name: str) -> None:
         self.same(lambda store, _: store.uncordon(name))
 
-    @rule(name=st.sampled_from((*MACHINES, "nowhere")), how=st.sampled_from(("drain", "cordon", "uncordon")))
+    @step(name=one_of((*MACHINES, "nowhere")), how=one_of(("drain", "cordon", "uncordon")))
     def turn_machine(self, name: str, how: str) -> None:
         if how == "uncordon":
             self.uncordon(name)
         else:
             self.drain(name, evict=how == "drain")
+
+    @step(older_than=one_of((0.0, 1.0, 4.0)))
+    def purge(self, older_than: float) -> None:
+        """Jobs alone: partitions are PostgreSQL's own, and none is old enough in a test."""
+        forgotten = self.same(lambda store, _: store.purge(older_than_seconds=older_than).jobs)
+        self.purged = self.purged or forgotten > 0
+        self.happened["a job was purged"] += forgotten

@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from omegacell.cellstate.errors import KeyConflict, OmegaError
-from omegacell.cellstate.model import Changes, Lease, Verdict
+from omegacell.cellstate.model import (
+    Changes,
+    Lease,
+    MachineExtras,
+    MachineRows,
+    Preemption,
+    SchedulerStatus,
+    Verdict,
+)
 from omegacell.cellstate.store import Store
 
+_AS_THEY_ARE = frozenset({int, str, bool, bytes, type(None)})
+_WAITS = {"jobs_claimed", "wait_p50_seconds", "wait_p99_seconds"}
 _MICROSECONDS = 6
 """PostgreSQL's timestamps have six decimals; a float of today's seconds is off by less than half of that."""
 
 
 def plain(value: Any) -> Any:
     """Dataclasses as dicts by field name, arrays as lists, times to the microsecond, tokens by role."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _by_role(field.name, getattr(value, field.name))
-            for field in dataclasses.fields(value)
-        }
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is float:
+        return round(value, _MICROSECONDS)
+    if kind in (tuple, list):
+        return [plain(found) for found in value]
     if isinstance(value, Mapping):
         return {key: plain(found) for key, found in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(found) for found in value]
-    if isinstance(value, float):
-        return round(value, _MICROSECONDS)
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    if dataclasses.is_dataclass(kind):
+        # Tokens differ between stores: all that counts is whether there is one.
+        return {
+            name: bool(found) if name == "token" else plain(found)
+            for name, found in ((name, getattr(value, name)) for name in _names(kind))
+        }
+    return value.tolist() if kind is np.ndarray else value
 
 
-def _by_role(name: str, value: Any) -> Any:
-    """Tokens differ between stores: all that counts is whether there is one."""
-    return bool(value) if name == "token" else plain(value)
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def lease(answer: Lease) -> Any:
@@ -43,26 +57,47 @@ def lease(answer: Lease) -> Any:
     return plain(answer)
 
 
-def verdict(answer: Verdict) -> Any:
+def verdict(answer: Verdict, now: float) -> Any:
     """A verdict, its rows by machine."""
-    return plain(answer) | {"rows": rows(answer)}
+    return plain(answer) | {"rows": rows(answer.rows, now)}
 
 
-def changes(answer: Changes) -> Any:
+def changes(answer: Changes, now: float) -> Any:
     """A sync's answer without what is the store's own: the watermark and the number of log rows."""
     return {
         "full": answer.full,
-        "rows": rows(answer),
+        "rows": rows(answer.rows, now),
         "facts": sorted((fact.machine_id, fact.name, dict(fact.attributes)) for fact in answer.facts),
     }
 
 
-def rows(answer: Verdict | Changes) -> dict[int, Any]:
-    """The machines' rows by id."""
-    found = answer.rows
+def rows(found: MachineRows, now: float) -> dict[int, Any]:
+    """The machines' rows by id, each with its devices, named resources and reservation (if it still holds)."""
     columns = (found.claim_sequence, found.version, found.capacity, found.used, found.available)
     values = zip(*(column.tolist() for column in columns), strict=True)
-    return dict(zip(found.machine_id.tolist(), values, strict=True))
+    by_machine = {
+        machine_id: {"row": row, "devices": [], "custom": [], "reserved": []}
+        for machine_id, row in zip(found.machine_id.tolist(), values, strict=True)
+    }
+    for kind, machine_id, *values_of_one in _extras(found.extras):
+        if kind != "reserved" or values_of_one[-1] > now:
+            by_machine[machine_id][kind].append(plain(values_of_one))
+    return by_machine
+
+
+def _extras(extras: MachineExtras) -> Iterator[tuple[Any, ...]]:
+    """What only some machines have: its kind, the machine, and its values."""
+    devices = (extras.device_machine, extras.device_index, extras.device_used)
+    custom = (extras.custom_machine, extras.custom_name, extras.custom_capacity, extras.custom_used)
+    reserved = (
+        extras.reserved_machine,
+        extras.reserved_job,
+        extras.reserved_priority,
+        extras.reserved_until,
+    )
+    for kind, columns in (("devices", devices), ("custom", custom), ("reserved", reserved)):
+        for values in zip(*(plain(column) for column in columns), strict=True):
+            yield kind, *values
 
 
 def outcome_of(call: Callable[[], Any]) -> tuple[str, Any]:
@@ -84,19 +119,16 @@ def cell(store: Store) -> dict[str, Any]:
     }
 
 
-def holders(store: Store) -> dict[str, Any]:
-    """The processes that hold leases."""
-    return {"schedulers": plain(store.schedulers()), "workers": plain(store.workers())}
+def of_schedulers(found: tuple[SchedulerStatus, ...], *, waits: bool) -> list[Any]:
+    """The schedulers; without the waits of the jobs that they were the first to take, if so wished."""
+    return [
+        {name: value for name, value in one.items() if waits or name not in _WAITS} for one in plain(found)
+    ]
 
 
-def of_job(store: Store, job_id: int) -> dict[str, Any]:
-    """What one job holds, waits for and has behind it."""
-    return {
-        "placements": plain(store.placements(job_id)),
-        "retries": plain(store.retries(job_id)),
-        "outcomes": plain(store.outcomes(job_id)),
-        "explanation": json.loads(store.explanation(job_id)),
-    }
+def of_preemptions(found: tuple[Preemption, ...]) -> list[Any]:
+    """Records in an order of all: those of one transaction have one time."""
+    return sorted(plain(found), key=lambda one: tuple(one.values()))
 
 
 def difference(one: Any, other: Any, path: str = "") -> str:

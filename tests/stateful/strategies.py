@@ -1,41 +1,156 @@
-"""What random histories are made of."""
+"""What random histories are made of: each name draws a value from a Random.
+
+Not Hypothesis' strategies: in some dozens of examples those repeat themselves, and rare things stay out.
+"""
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeVar
 
-from omegacell.cellstate.model import CommitMode, Detection, OnLost
+from omegacell.cellstate.model import AttemptState, CommitMode, Detection, OnLost
+
+_Value = TypeVar("_Value")
+Draw = Callable[[Random], _Value]
+
+
+def one_of(values: Iterable[_Value]) -> Draw[_Value]:
+    """Any of the values; what is there twice comes twice as often."""
+    among = tuple(values)
+    return lambda random: random.choice(among)
+
+
+def between(low: int, high: int) -> Draw[int]:
+    """An integer, both ends included."""
+    return lambda random: random.randint(low, high)
+
+
+def some(draw: Draw[_Value], least: int, most: int) -> Draw[list[_Value]]:
+    """A list of so many."""
+    return lambda random: [draw(random) for _ in range(random.randint(least, most))]
+
+
+def at_times(draw: Draw[list[_Value]]) -> Draw[list[_Value]]:
+    """A list, empty as often as not."""
+    return lambda random: draw(random) if random.random() < 0.5 else []
+
+
+def fields(drawn: Mapping[str, Draw[Any]]) -> Draw[dict[str, Any]]:
+    """A value for each name."""
+    return lambda random: {name: draw(random) for name, draw in drawn.items()}
+
+
+def built(kind: Callable[..., _Value], **drawn: Draw[Any]) -> Draw[_Value]:
+    """What `kind` makes of the fields."""
+    return lambda random: kind(**fields(drawn)(random))
+
 
 LEASE_SECONDS = 8.0
 MACHINES = ("m0", "m1", "m2")
+USUAL_CAPACITY: dict[str, dict[str, Any]] = {
+    "m0": {"devices": 2, "custom": {"licence": 2000}},
+    "m1": {"devices": 2},
+    "m2": {"devices": 3, "custom": {"licence": 1000, "port": 3000}},
+}
+"""What these machines have beside 4 cores, unless a history gives them something else."""
 
-picks = st.integers(0, 11)
+picks = between(0, 11)
 """An index into whatever list there is, modulo its length."""
 
-mostly = st.sampled_from((True, True, True, True, False))
-who = st.sampled_from((0, 0, 0, 0, 0, 0, 1, 2, 5))
+either = one_of((True, False))
+mostly = one_of((True, True, True, True, False))
+who = one_of((0, 0, 0, 0, 0, 0, 1, 2, 5))
 """Which incarnation acts, newest first: mostly a living one, sometimes one that was replaced long ago."""
 
-seconds = st.sampled_from((0.25, 1.0, 1.0, 3.0, LEASE_SECONDS))
-
-claim_rows = st.lists(
-    st.tuples(picks, picks, st.integers(1, 4), st.sampled_from((0, 0, 0, 1, 2))), min_size=1, max_size=5
-)
-"""(job, machine, slots, how many claim_sequences behind)."""
-
-specifications = st.fixed_dictionaries(
+seconds = one_of((0.25, 1.0, 1.0, 3.0, LEASE_SECONDS))
+capacities = fields(
     {
-        "tasks": st.integers(1, 4),
-        "cpu": st.sampled_from((0, 500, 1000, 3000)),
-        "memory": st.sampled_from((0, 2**30)),
-        "detection": st.sampled_from(Detection),
-        "commit": st.sampled_from(CommitMode),
-        "gang_min": st.sampled_from((0, 1, 2)),
-        "priority": st.sampled_from((100, 200)),
-        "service": st.sampled_from((False, False, True)),
-        "retries": st.sampled_from((0, 1, 2)),
-        "on_lost": st.sampled_from(OnLost),
-        "max_lost": st.sampled_from((0, 1, 5)),
-        "key": st.sampled_from(("", "", "k1", "k2")),
+        "cpu": one_of((1000, 4000, 4000)),
+        "devices": one_of((0, 2, 3)),
+        "custom": one_of(({}, {"licence": 2000}, {"licence": 1000, "port": 3000})),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimPick:
+    """One claim: indexes of a job and a machine, how stale, and what else it asks for.
+
+    `devices` is the first of those it names, -1 for none; `victims` are indexes into what the machine holds.
+    Where it is `bold`, its devices are the wrong ones and its victims such as may not be taken or are gone.
+    """
+
+    job: int
+    machine: int
+    slots: int
+    behind: int
+    tasks: int
+    devices: int
+    victims: list[int]
+    bold: bool
+
+
+claim_picks = built(
+    ClaimPick,
+    job=picks,
+    machine=picks,
+    slots=between(1, 4),
+    behind=one_of((0, 0, 0, 1, 2)),
+    tasks=one_of((1, 1, 2, 3, 5)),
+    devices=one_of((-1, -1, -1, 0, 1)),
+    victims=at_times(some(picks, 1, 4)),
+    bold=one_of((False, False, False, False, True)),
+)
+claim_lists = some(claim_picks, 1, 5)
+
+alternatives = at_times(some(picks, 1, 3))
+"""Machines that the jobs of a transaction try next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportPick:
+    """The report of one slot: of its first `said` tasks; the last of them, or all alike, ended in `state`.
+
+    `kept`: the slot goes on with the task after them, where there is one.
+    """
+
+    slot: int
+    said: int
+    state: AttemptState
+    alike: bool
+    kept: bool
+
+
+report_picks = built(
+    ReportPick,
+    slot=picks,
+    said=one_of((0, 1, 1, 2, 3, 12, 12)),
+    state=one_of(AttemptState),
+    alike=either,
+    kept=one_of((False, False, True)),
+)
+report_lists = some(report_picks, 1, 4)
+
+specifications = fields(
+    {
+        "tasks": one_of((1, 2, 4, 9, 12, 20, 20)),
+        "cpu": one_of((0, 500, 1000, 2000, 3000, 4000)),
+        "memory": one_of((0, 0, 2**30, 3 * 2**30)),
+        "disk": one_of((0, 0, 0, 3 * 2**30)),
+        "gpu": one_of((0, 0, 0, 0, 300, 600, 1000, 2000)),
+        "custom": one_of(({}, {}, {}, {}, {"licence": 500}, {"licence": 400, "port": 1000})),
+        "detection": one_of(Detection),
+        "commit": one_of(CommitMode),
+        "gang_min": one_of((0, 1, 2)),
+        "priority": one_of((100, 200, 300)),
+        "preemptible": mostly,
+        "service": one_of((False, False, False, False, True)),
+        "retries": one_of((0, 1, 2)),
+        "on_lost": one_of(OnLost),
+        "max_lost": one_of((0, 1, 5)),
+        "spread": one_of(("", "", "zone")),
+        "key": one_of(("", "", "", "k1", "k2")),
     }
 )

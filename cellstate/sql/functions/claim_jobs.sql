@@ -4,8 +4,8 @@
 -- before job, against everybody else's) cannot deadlock. Index: job_queue_order_index.
 CREATE FUNCTION claim_jobs(p_scheduler bigint, p_token bigint, p_limit int) RETURNS TABLE (
     job_id bigint, name text, scheduler text, specification jsonb, priority int, task_count bigint, pending bigint,
-    placed bigint, ended bigint, attempts bigint, fruitless bigint, submitted_at double precision,
-    on_machine bigint[], on_count bigint[])
+    placed bigint, ended bigint, attempts bigint, fruitless bigint, conflicts bigint, measured_tasks bigint,
+    measured_us bigint, submitted_at double precision, on_machine bigint[], on_count bigint[])
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -43,13 +43,13 @@ BEGIN
     RETURN QUERY
     SELECT j.job_id, j.name, j.scheduler, j.specification, j.priority, s.task_count,
            s.task_count - s.next_index - s.never_placed + coalesce(r.due, 0), s.placed,
-           s.succeeded + s.failed + s.cancelled, s.attempts, s.fruitless,
-           extract(epoch FROM j.submitted_at)::double precision, coalesce(p.machines, '{}'), coalesce(p.counts, '{}')
+           s.succeeded + s.failed + s.cancelled, s.attempts, s.fruitless, s.conflicts,
+           s.measured_tasks, s.measured_us, extract(epoch FROM j.submitted_at)::double precision, coalesce(p.machines, '{}'), coalesce(p.counts, '{}')
     FROM unnest(v_held || v_new) WITH ORDINALITY AS u(id, ord)
     JOIN job j ON j.job_id = u.id
     JOIN job_state s ON s.job_id = u.id
     LEFT JOIN LATERAL (
-        SELECT count(*) AS due FROM retry t WHERE t.job_id = u.id AND t.not_before <= v_now
+        SELECT sum(t.count)::bigint AS due FROM retry t WHERE t.job_id = u.id AND t.not_before <= v_now
     ) r ON true
     LEFT JOIN LATERAL (
         SELECT array_agg(c.machine_id) AS machines, array_agg(c.n) AS counts FROM (

@@ -1,6 +1,6 @@
 -- Makes the daily partitions of the two append-only tables for today and the two days after.
--- Returns how many were made. Locks: each table briefly, under lock_timeout, so that a stuck reader of the
--- log delays housekeeping and never the cell: rows without a partition of their own go to the default one.
+-- Returns how many were made. Locks: each table briefly, outcome first as reports do, under lock_timeout, so that a
+-- stuck reader of the log delays housekeeping and never the cell: rows without a partition go to the default one.
 CREATE FUNCTION ensure_partitions() RETURNS int
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -11,7 +11,7 @@ DECLARE
     v_made int := 0;
 BEGIN
     PERFORM set_config('lock_timeout', '500ms', true);
-    FOREACH v_table IN ARRAY ARRAY['cell_log', 'outcome'] LOOP
+    FOREACH v_table IN ARRAY ARRAY['outcome', 'cell_log'] LOOP
         IF to_regclass(v_table || '_default') IS NULL THEN
             EXECUTE format('CREATE TABLE %I PARTITION OF %I DEFAULT', v_table || '_default', v_table);
         END IF;

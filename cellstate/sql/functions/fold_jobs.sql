@@ -1,7 +1,7 @@
 -- Folds reported counts into job_state; the only place that ends a job.
 -- Parameters: job ids, or null for all jobs with unfolded counts; whether the commit waits for the disk (a fold
 -- that is lost is done again from job_delta, by the next reap). Returns the number of jobs looked at.
--- Locks: the jobs by id. Reports only append to job_delta and retry, so a report never waits for a job; what
+-- Locks: the jobs by id; where a gang restarts, then its machines by id and its placements. Reports only append to job_delta and retry, so a report never waits for a job; what
 -- commits after this statement's snapshot is folded by its own reporter's fold.
 CREATE FUNCTION fold_jobs(p_jobs bigint[], p_durable boolean) RETURNS int
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
@@ -28,12 +28,13 @@ BEGIN
         DELETE FROM job_delta d WHERE d.job_id = ANY (v_jobs) RETURNING d.*
     ), total AS (
         SELECT g.job_id, sum(g.ended) AS ended, sum(g.succeeded) AS succeeded, sum(g.failed) AS failed,
-               sum(g.cancelled) AS cancelled
+               sum(g.cancelled) AS cancelled, sum(g.measured_tasks) AS measured_tasks, sum(g.measured_us) AS measured_us
         FROM gone g GROUP BY g.job_id
     ), folded AS (
         UPDATE job_state s
         SET placed = s.placed - t.ended, succeeded = s.succeeded + t.succeeded, failed = s.failed + t.failed,
-            cancelled = s.cancelled + t.cancelled
+            cancelled = s.cancelled + t.cancelled, measured_tasks = s.measured_tasks + t.measured_tasks,
+            measured_us = s.measured_us + t.measured_us
         FROM total t WHERE s.job_id = t.job_id
         RETURNING s.job_id
     )
@@ -43,15 +44,15 @@ BEGIN
     WITH gone AS (
         DELETE FROM retry r USING job_state s
         WHERE s.job_id = ANY (v_jobs) AND s.cancel_requested AND r.job_id = s.job_id
-        RETURNING r.job_id, r.first_index, r.attempt
+        RETURNING r.job_id, r.first_index, r.count, r.attempt
     ), told AS (
         INSERT INTO outcome (at, job_id, task_index, attempt, state, final, machine_id, exit_code, started_at,
                              ended_at, result, error, stdout_tail, stderr_tail)
-        SELECT v_now, g.job_id, g.first_index, g.attempt, 'cancelled', true, 0, -1, 'epoch', v_now, '', '', '', ''
-        FROM gone g
+        SELECT v_now, g.job_id, g.first_index + i.n, g.attempt, 'cancelled', true, 0, -1, 'epoch', v_now, '', '', '', ''
+        FROM gone g CROSS JOIN LATERAL generate_series(0, g.count - 1) AS i(n)
     )
     UPDATE job_state s SET cancelled = s.cancelled + c.tasks
-    FROM (SELECT g.job_id, count(*) AS tasks FROM gone g GROUP BY g.job_id) c
+    FROM (SELECT g.job_id, sum(g.count) AS tasks FROM gone g GROUP BY g.job_id) c
     WHERE s.job_id = c.job_id;
 
     UPDATE job_state s
@@ -61,6 +62,8 @@ BEGIN
     WHERE s.job_id = ANY (v_jobs) AND s.state IN ('pending', 'running') AND s.placed = 0
       AND s.next_index + s.never_placed = s.task_count
       AND NOT EXISTS (SELECT FROM retry r WHERE r.job_id = s.job_id);
+
+    PERFORM restart_gangs(v_jobs);
 
     -- Only what was told makes a waiting job due: a zombie's report, or one sent twice, tells nothing.
     IF v_told IS NOT NULL THEN

@@ -10,21 +10,22 @@ DECLARE
 BEGIN
     WITH stored AS (
         INSERT INTO job (
-            job_id, submission_id, namespace, name, key, labels, scheduler, priority, cpu_milli, memory_bytes,
-            disk_bytes, detection, commit, gang_min, service, retries, backoff_seconds, backoff_max_seconds,
+            job_id, submission_id, namespace, name, key, labels, scheduler, priority, preemptible, cpu_milli, memory_bytes,
+            disk_bytes, gpu_milli, custom, detection, commit, gang_min, service, retries, backoff_seconds, backoff_max_seconds,
             on_lost, max_lost, specification, payload, inputs_digest, submitted_at)
         SELECT
             p_ids[x.ord], r.submission_id, r.namespace, r.name, r.key, r.labels, r.scheduler, r.priority,
-            r.cpu_milli, r.memory_bytes, r.disk_bytes, r.detection, r.commit, r.gang_min, r.service, r.retries,
+            r.preemptible, r.cpu_milli, r.memory_bytes, r.disk_bytes, coalesce(r.gpu_milli, 0), r.custom, r.detection, r.commit, r.gang_min, r.service, r.retries,
             r.backoff_seconds, r.backoff_max_seconds, r.on_lost, r.max_lost,
             x.item - 'submission_id' - 'inputs_digest', p_payloads[x.ord], r.inputs_digest, v_now
         FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS x(item, ord)
         CROSS JOIN LATERAL jsonb_to_record(x.item) AS r(
             submission_id uuid, namespace text, name text, key text, labels jsonb, scheduler text, priority int,
-            cpu_milli bigint, memory_bytes bigint, disk_bytes bigint, detection text, commit text,
+            preemptible boolean, cpu_milli bigint, memory_bytes bigint, disk_bytes bigint, gpu_milli bigint,
+            custom jsonb, detection text, commit text,
             gang_min bigint, service boolean, retries int, backoff_seconds double precision,
             backoff_max_seconds double precision, on_lost text, max_lost int, inputs_digest text)
-        ORDER BY x.ord
+        ORDER BY r.namespace, r.key, x.ord -- two calls with the same keys in another order wait in one order
         ON CONFLICT DO NOTHING
         RETURNING job_id
     )

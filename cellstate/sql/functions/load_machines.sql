@@ -3,7 +3,7 @@ CREATE FUNCTION load_machines() RETURNS TABLE (
     generation bigint, log_rows bigint, snapshot text, fact_machine bigint[], fact_name text[], fact_attributes text[],
     machine_id bigint[], version bigint[], claim_sequence bigint[], cpu_milli bigint[], memory_bytes bigint[],
     disk_bytes bigint[], used_cpu_milli bigint[], used_memory_bytes bigint[], used_disk_bytes bigint[],
-    available boolean[])
+    available boolean[], extras text)
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $$
     SELECT (SELECT c.generation FROM cell c), 0::bigint, pg_current_snapshot()::text,

@@ -9,13 +9,16 @@ DECLARE
 BEGIN
     SELECT array_agg(DISTINCT p.job_id) INTO v_jobs FROM placement p WHERE p.machine_id = ANY (p_machines);
     PERFORM end_placements(
-        array_agg(p.job_id), array_agg(p.first_index), array_agg(p.attempt::bigint), array_agg(p.machine_id),
-        array_agg(p.epoch), array_agg('lost'::text), array_agg(-1::bigint), array_agg(0::double precision),
-        array_agg(v_now), array_agg(''::bytea), array_agg('machine ' || f.name || ' was lost'), array_agg(''::text),
-        array_agg(''::text), false)
-    FROM (SELECT q.* FROM placement q WHERE q.machine_id = ANY (p_machines)
-          ORDER BY q.machine_id, q.job_id, q.first_index) p
-    JOIN machine_fact f ON f.machine_id = p.machine_id
+        array_agg(p.job_id), array_agg(p.first_index), array_agg(p.task_index), array_agg(p.attempt::bigint),
+        array_agg(p.machine_id), array_agg(p.epoch), array_agg('lost'::text), array_agg(-1::bigint),
+        array_agg(0::double precision), array_agg(v_now), array_agg(''::bytea),
+        array_agg('machine ' || f.name || ' was lost'), array_agg(''::text), array_agg(''::text), '{}', '{}', '{}', '{}',
+        '{}', '{}', false)
+    FROM (SELECT q.*, i.task_index
+          FROM placement q CROSS JOIN LATERAL generate_series(q.first_index, q.first_index + q.count - 1) AS i(task_index)
+          WHERE q.machine_id = ANY (p_machines)
+          ORDER BY q.machine_id, q.job_id, q.first_index, i.task_index) p
+    CROSS JOIN LATERAL (SELECT n.name FROM machine_fact n WHERE n.machine_id = p.machine_id OFFSET 0) f
     HAVING count(*) > 0;
     UPDATE machine m
     SET up = false, epoch = m.epoch + 1, version = m.version + 1, claim_sequence = m.claim_sequence + 1

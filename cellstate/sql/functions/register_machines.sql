@@ -1,12 +1,12 @@
 -- Brings machines up under a worker, thousands in a call. Rows: (machine_id, epoch) in the order given.
--- Parameters: worker, token, parallel arrays; attributes as JSON texts. A known machine keeps its id and its cordon,
+-- Parameters: worker, token, parallel arrays; devices as their number, named resources (name to milli) and attributes as JSON texts. A known machine keeps its id and its cordon,
 -- and what it still held is lost. Raises OM001 for an old token, OM005 for a machine held by another live worker.
 -- Locks: known machines by id, then placements.
 CREATE FUNCTION register_machines(
     p_worker bigint, p_token bigint, p_name text[], p_cpu bigint[], p_memory bigint[], p_disk bigint[],
-    p_attributes text[]
+    p_devices bigint[], p_custom text[], p_attributes text[]
 ) RETURNS TABLE (machine_id bigint, epoch bigint, jobs bigint[])
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_seqscan = off
 AS $$
 DECLARE
     v_known bigint[];
@@ -33,8 +33,9 @@ BEGIN
         -- lose_machines raises epoch, version and claim_sequence once for the machines that come back.
         v_jobs := lose_machines(v_known);
         UPDATE machine m
-        SET cpu_milli = r.cpu, memory_bytes = r.memory, disk_bytes = r.disk, worker_id = p_worker, up = true
-        FROM unnest(p_name, p_cpu, p_memory, p_disk) AS r(name, cpu, memory, disk)
+        SET cpu_milli = r.cpu, memory_bytes = r.memory, disk_bytes = r.disk, worker_id = p_worker, up = true,
+            extended = r.devices > 0 OR r.custom <> '{}'
+        FROM unnest(p_name, p_cpu, p_memory, p_disk, p_devices, p_custom) AS r(name, cpu, memory, disk, devices, custom)
         JOIN machine_fact f ON f.name = r.name
         WHERE m.machine_id = f.machine_id;
         UPDATE machine_fact f SET attributes = r.attributes::jsonb
@@ -43,14 +44,27 @@ BEGIN
 
     WITH fresh AS (
         SELECT r.*, nextval(pg_get_serial_sequence('machine', 'machine_id')) AS id
-        FROM (SELECT * FROM unnest(p_name, p_cpu, p_memory, p_disk, p_attributes)
-                  WITH ORDINALITY AS r(name, cpu, memory, disk, attributes, ord)
+        FROM (SELECT * FROM unnest(p_name, p_cpu, p_memory, p_disk, p_devices, p_custom, p_attributes)
+                  WITH ORDINALITY AS r(name, cpu, memory, disk, devices, custom, attributes, ord)
               WHERE NOT EXISTS (SELECT FROM machine_fact f WHERE f.name = r.name) ORDER BY r.ord) r
     ), made AS (
-        INSERT INTO machine (machine_id, cpu_milli, memory_bytes, disk_bytes, version, claim_sequence, epoch, worker_id)
-        SELECT n.id, n.cpu, n.memory, n.disk, 1, 1, 1, p_worker FROM fresh n
+        INSERT INTO machine (machine_id, cpu_milli, memory_bytes, disk_bytes, version, claim_sequence, epoch, worker_id,
+                             extended)
+        SELECT n.id, n.cpu, n.memory, n.disk, 1, 1, 1, p_worker, n.devices > 0 OR n.custom <> '{}' FROM fresh n
     )
     INSERT INTO machine_fact (machine_id, name, attributes) SELECT n.id, n.name, n.attributes::jsonb FROM fresh n;
+
+    -- Nothing is placed on them yet, or any more.
+    DELETE FROM device d WHERE d.machine_id = ANY (v_known);
+    DELETE FROM machine_custom c WHERE c.machine_id = ANY (v_known);
+    INSERT INTO device (machine_id, device_index)
+    SELECT f.machine_id, i.n
+    FROM unnest(p_name, p_devices) AS r(name, devices) JOIN machine_fact f ON f.name = r.name
+    CROSS JOIN LATERAL generate_series(0, r.devices - 1) AS i(n) WHERE r.devices > 0;
+    INSERT INTO machine_custom (machine_id, name, capacity_milli)
+    SELECT f.machine_id, e.key, e.value::bigint
+    FROM unnest(p_name, p_custom) AS r(name, custom) JOIN machine_fact f ON f.name = r.name
+    CROSS JOIN LATERAL jsonb_each_text(r.custom::jsonb) e WHERE r.custom <> '{}';
 
     SELECT array_agg(f.machine_id) INTO v_all FROM machine_fact f WHERE f.name = ANY (p_name);
     PERFORM log_machines('register', v_all);

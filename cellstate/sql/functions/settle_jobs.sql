@@ -3,7 +3,7 @@
 -- hold are passed over.
 CREATE FUNCTION settle_jobs(
     p_scheduler bigint, p_token bigint, p_job bigint[], p_not_before double precision[], p_gave_up boolean[],
-    p_placed_any boolean[], p_explanation text[]
+    p_placed_any boolean[], p_conflicted boolean[], p_explanation text[]
 ) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
@@ -21,8 +21,9 @@ BEGIN
     END IF;
 
     UPDATE job_state s
-    SET claimed_by = 0, attempts = s.attempts + 1, fruitless = CASE WHEN u.placed_any THEN 0 ELSE s.fruitless + 1 END
-    FROM unnest(p_job, p_placed_any) AS u(job_id, placed_any)
+    SET claimed_by = 0, attempts = s.attempts + 1, fruitless = CASE WHEN u.placed_any THEN 0 ELSE s.fruitless + 1 END,
+        conflicts = CASE WHEN u.conflicted THEN s.conflicts + 1 ELSE 0 END
+    FROM unnest(p_job, p_placed_any, p_conflicted) AS u(job_id, placed_any, conflicted)
     WHERE s.job_id = u.job_id AND s.job_id = ANY (v_held);
 
     INSERT INTO job_explanation (job_id, explanation, changed_at)

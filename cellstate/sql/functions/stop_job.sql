@@ -34,6 +34,8 @@ BEGIN
         )
         UPDATE machine m SET version = m.version + 1 WHERE m.machine_id IN (SELECT s.machine_id FROM stopped s);
     END IF;
+    -- After its machines are locked: who reserves one of them in place of a reservation that ended has locked it first.
+    DELETE FROM reservation r WHERE r.job_id = p_job;
     PERFORM fold_jobs(ARRAY[p_job], true);
 END
 $$;

@@ -51,12 +51,61 @@ DONE = JobView(
     never_placed=2,
     claimed_by=0,
 )
+EQUIPPED = MachineView(
+    machine_id=2,
+    epoch=1,
+    capacity=Amounts(gpu_milli=3000, custom=(("licence", 5), ("seat", 1))),
+    used=Amounts(gpu_milli=2400, custom=(("licence", 3),)),
+    devices=(400, 1000, 1000),
+)
+SHARE = PlacementView(
+    job_id=3,
+    first_index=0,
+    count=3,
+    machine_id=2,
+    epoch=1,
+    amounts=Amounts(gpu_milli=400, custom=(("licence", 3),)),
+    devices=(0,),
+)
+WHOLE = PlacementView(
+    job_id=3, first_index=3, count=1, machine_id=2, epoch=1, amounts=Amounts(gpu_milli=2000), devices=(1, 2)
+)
+VICTIM = PlacementView(
+    job_id=3, first_index=4, count=2, machine_id=2, epoch=1, amounts=Amounts(), preempted_by=1
+)
+ON_DEVICES = JobView(
+    job_id=3,
+    state=JobState.RUNNING,
+    task_count=6,
+    next_index=6,
+    placed=6,
+    succeeded=0,
+    failed=0,
+    cancelled=0,
+    never_placed=0,
+    claimed_by=0,
+)
+PURGED = JobView(
+    job_id=4,
+    state=JobState.FAILED,
+    task_count=4,
+    next_index=4,
+    placed=0,
+    succeeded=2,
+    failed=2,
+    cancelled=0,
+    never_placed=0,
+    claimed_by=0,
+    purged_succeeded=1,
+    purged_unsuccessful=2,
+)
+REMEMBERED = FinalOutcomesView(job_id=4, succeeded=1, task_indexes=np.array([2]))
 SOUND = CellView(
-    machines=(MACHINE,),
-    placements=(PLACEMENT,),
-    jobs=(JOB, DONE),
+    machines=(MACHINE, EQUIPPED),
+    placements=(PLACEMENT, SHARE, WHOLE, VICTIM),
+    jobs=(JOB, DONE, ON_DEVICES, PURGED),
     retries=(RETRY,),
-    finals=(FINALS,),
+    finals=(FINALS, REMEMBERED),
     queue=(1,),
     scheduler_ids=frozenset({1}),
 )
@@ -72,12 +121,56 @@ def with_job(job: JobView = JOB, **changes: Any) -> dict[str, Any]:
     return {"jobs": tuple(changed if one.job_id == job.job_id else one for one in SOUND.jobs)}
 
 
+def with_machine(machine: MachineView, **changes: Any) -> dict[str, Any]:
+    """The sound cell's machines with one changed."""
+    changed = replace(machine, **changes)
+    return {
+        "machines": tuple(changed if one.machine_id == machine.machine_id else one for one in SOUND.machines)
+    }
+
+
+def with_placement(placement: PlacementView, **changes: Any) -> dict[str, Any]:
+    """The sound cell's placements with one changed."""
+    changed = replace(placement, **changes)
+    return {"placements": tuple(changed if one is placement else one for one in SOUND.placements)}
+
+
 @pytest.mark.parametrize(
     ("invariant", "changes"),
     [
-        ("used is what placements hold", {"machines": (replace(MACHINE, used=Amounts()),)}),
-        ("used is within capacity", {"machines": (replace(MACHINE, capacity=Amounts(cpu_milli=500)),)}),
-        ("placements are of their machine's epoch", {"machines": (replace(MACHINE, epoch=4),)}),
+        ("used is what placements hold", with_machine(EQUIPPED, devices=(300, 1000, 1000))),
+        ("used is what placements hold", with_machine(EQUIPPED, devices=(400, 1000))),
+        ("used is what placements hold", with_machine(EQUIPPED, used=Amounts(custom=(("licence", 2),)))),
+        ("used is what placements hold", with_machine(EQUIPPED, used=Amounts(custom=(("seat", 1),)))),
+        ("used is what placements hold", with_placement(SHARE, devices=(3,))),
+        ("used is what placements hold", with_placement(SHARE, amounts=Amounts(gpu_milli=400))),
+        ("used is within capacity", with_machine(EQUIPPED, devices=(400, 1001, 1000))),
+        ("used is within capacity", with_machine(EQUIPPED, devices=(-1, 1000, 1000))),
+        (
+            "used is within capacity",
+            with_machine(EQUIPPED, capacity=Amounts(gpu_milli=3000, custom=(("licence", 2),))),
+        ),
+        ("used is within capacity", with_machine(EQUIPPED, capacity=Amounts(gpu_milli=3000))),
+        (
+            "a machine has the devices of its capacity",
+            with_machine(EQUIPPED, capacity=Amounts(gpu_milli=2000)),
+        ),
+        ("a placement is on as many devices as it holds", with_placement(SHARE, devices=())),
+        ("a placement is on as many devices as it holds", with_placement(WHOLE, devices=(1, 1))),
+        ("a placement is on as many devices as it holds", with_placement(VICTIM, devices=(0,))),
+        ("preempted placements hold nothing", with_placement(VICTIM, amounts=Amounts(cpu_milli=1))),
+        ("preempted placements hold nothing", with_placement(SHARE, preempted_by=1)),
+        ("a task is in one place", with_placement(VICTIM, count=1)),
+        ("a task is in one place", with_placement(SHARE, count=4)),
+        ("a task is in one place", {"finals": (FINALS,)}),
+        ("a task is in one place", with_job(PURGED, purged_unsuccessful=1)),
+        ("a task is in one place", with_job(PURGED, purged_succeeded=2)),
+        ("counters are outcomes", with_job(PURGED, purged_unsuccessful=1)),
+        ("counters are outcomes", with_job(PURGED, purged_succeeded=2, purged_unsuccessful=1)),
+        ("counters are outcomes", with_job(ON_DEVICES, placed=3)),
+        ("used is what placements hold", with_machine(MACHINE, used=Amounts())),
+        ("used is within capacity", with_machine(MACHINE, capacity=Amounts(cpu_milli=500))),
+        ("placements are of their machine's epoch", with_machine(MACHINE, epoch=4)),
         ("placements are of their machine's epoch", {"machines": ()}),
         ("a task is in one place", {"retries": (replace(RETRY, count=1),)}),
         ("a task is in one place", {"retries": (replace(RETRY, count=3),)}),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import AntiAffinity, CommitMode, Detection, TaskKind
+from omegacell.cellstate.model import Amounts, AntiAffinity, CommitMode, Detection, TaskKind
 from omegacell.cellstate.spec import Job, Resources, Service
 from omegacell.cellstate.specification import differing_fields, from_json, to_json
 
@@ -98,6 +100,9 @@ def test_differing_fields_are_named() -> None:
         ({"timeout": "soon"}, "timeout='soon' is no duration"),
         ({"commit": "maybe"}, "commit='maybe' of job cannot be used; expected 'incremental'"),
         ({"gang_min": 2}, 'say commit="gang"'),
+        ({"gang_min": -1, "commit": "gang"}, "gang_min=-1 of job cannot be used; expected at least 0"),
+        ({"preemptible": "often"}, "preemptible='often' of job cannot be used; expected true or false"),
+        ({"priority": 0.5}, "priority=0.5 of job cannot be used; expected a whole number"),
         ({"env": {"A": None}}, "env['A']=None of job cannot be used; expected text"),
         ({"namespace": ""}, "namespace='' of job cannot be used; expected some text"),
         ({"name": "a\0b"}, "name='a\\x00b' has a NUL or is no Unicode"),
@@ -147,7 +152,62 @@ def test_what_this_version_does_not_do_is_refused_never_ignored(field: str, valu
     Job(**{**written, field: None})
 
 
-@pytest.mark.parametrize("fields", [{"gpu": 1}, {"custom": {"licence": 1}}])
-def test_devices_and_custom_resources_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(SpecInvalid, match="is not supported in this version"):
+def test_devices_and_custom_resources_are_part_of_what_a_task_holds() -> None:
+    written = Resources(gpu=0.5, custom={"tpu": 2, "licence": "0.5"})
+    assert written.amounts() == Amounts(
+        cpu_milli=1000, gpu_milli=500, custom=(("licence", 500), ("tpu", 2000))
+    )
+    assert Resources().amounts().plain
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"gpu": 1.5}, "gpu=1.5 is neither a share of one GPU nor whole ones"),
+        ({"gpu": None}, "gpu=None of resources cannot be used; expected a number"),
+        ({"custom": {"licence": 0}}, "custom['licence']=0 is too small"),
+        ({"custom": {"a b": 1}}, "custom='a b' is no name of a resource"),
+        (
+            {"custom": "licence"},
+            "custom='licence' of resources cannot be used; expected names with their values",
+        ),
+    ],
+)
+def test_resources_that_cannot_be_are_refused_in_one_sentence(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecInvalid) as caught:
         Resources(**fields)
+    assert says in str(caught.value)
+    job: dict[str, Any] = {"command": ["true"], "resources": fields}
+    with pytest.raises(SpecInvalid, match=re.escape(says)):
+        Job(**job)
+
+
+def test_a_gang_its_minimum_and_who_may_preempt_it_reach_the_specification() -> None:
+    spec, _ = Job(
+        command=["x"], count=4, commit="gang", gang_min=3, priority=1000, preemptible=False
+    ).compile()
+    assert (spec.commit, spec.gang_min) == (CommitMode.GANG, 3)
+    assert (spec.priority, spec.preemptible) == (1000, False)
+    service = Service(name="web", command=["serve"], priority=0, preemptible=False).compile()
+    assert (service.priority, service.preemptible) == (0, False)
+
+
+@pytest.mark.parametrize(
+    "resources", [Resources(gpu=0.25), Resources(gpu=2), Resources(custom={"licence": 1, "tpu": 0.5})]
+)
+def test_the_json_form_holds_devices_and_custom_resources(resources: Resources) -> None:
+    spec, _ = Job(command=["x"], resources=resources).compile()
+    assert from_json(json.loads(json.dumps(to_json(spec))), b"") == spec
+
+
+def test_a_specification_stored_before_there_were_devices_reads_as_one_without() -> None:
+    spec, _ = Job(command=["x"]).compile()
+    written = to_json(spec)
+    assert not {"gpu_milli", "custom"} & written.keys()
+    assert from_json(written, b"").amounts == Amounts(cpu_milli=1000)
+
+
+def test_the_same_job_with_and_without_devices_differs() -> None:
+    plain, _ = Job(command=["x"]).compile()
+    other, _ = Job(command=["x"], resources=Resources(gpu=1, custom={"licence": 1})).compile()
+    assert differing_fields(to_json(plain), to_json(other)) == ("custom", "gpu_milli")

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import CancelledError
 from typing import Any
 
+import numpy as np
 import pytest
 
 import omegacell as omega
@@ -18,6 +19,7 @@ from omegacell.client.cell import Cell
 from omegacell.client.logs import Follower
 from omegacell.client.waiting import Pauses
 from tests.contract.scene import Scene
+from tests.contract.wishes import Wish
 
 
 def play(scene: Scene, job_id: int, **fields: Any) -> None:
@@ -416,3 +418,44 @@ def test_machines_are_drained_and_uncordoned_by_name(cell: Cell, scene: Scene) -
     assert cell.uncordon("m1").schedulable
     assert [one.name for one in cell.machines()] == ["m1"]
     assert cell.check() == ()
+
+
+def test_both_sides_of_a_preemption_tell_of_it(cell: Cell, scene: Scene) -> None:
+    scheduler, machine = scene.scheduler(), scene.worker().machine()
+    low = cell.submit(name="low", command=["x"], count=4)
+    victims = scheduler.place(low.job_id, machine, 4)
+    high = cell.submit(name="high", command=["x"], priority=900)
+    scheduler.claim()
+    scheduler.commit(Wish(high.job_id, machine, victims=victims))
+    assert low.preemptions() == high.preemptions()
+    assert [(one.winner_job, one.victim_job) for one in low.preemptions()] == [(high.job_id, low.job_id)]
+    assert f"It took the place of 1 task of lower priority: 1 of {low.id}." in str(high.explain())
+    assert f"1 of its tasks gave way to jobs of higher priority: 1 to {high.id}." in str(low.explain())
+    assert [one.preempted_by for one in low.placements()] == [high.job_id, 0, 0, 0]
+
+
+def test_a_reservation_is_told_while_it_lasts(cell: Cell, scene: Scene) -> None:
+    scheduler, machine = scene.scheduler(), scene.worker().machine()
+    gang = cell.submit(command=["x"], count=4, commit="gang")
+    scheduler.claim()
+    key = scheduler.lease.holder_id, scheduler.lease.token
+    scene.store.reserve(*key, gang.job_id, np.array([machine]), seconds=30)
+    scheduler.settle(gang.job_id, explanation='{"attempt":1,"scheduler":"s","pending":4}')
+    (reservation,) = cell.reservations()
+    assert (reservation.job_id, reservation.machine_id) == (gang.job_id, machine)
+    assert re.search(r"1 machine is reserved for it, for \d+ s at most\.", str(gang.explain()))
+    scene.clock.advance(60)
+    assert cell.reservations() == ()
+
+
+def test_purge_forgets_what_ended_longer_ago(cell: Cell, scene: Scene) -> None:
+    ended, running = cell.submit(command=["x"]), cell.submit(command=["x"], name="y")
+    ended.cancel()
+    scene.clock.advance(3600)
+    assert cell.purge(older_than="2h").jobs == 0
+    assert cell.purge(older_than=600) == omega.Purged(jobs=1, partitions=0)
+    with pytest.raises(omega.NotFound):
+        ended.preemptions()
+    assert running.status.state is JobState.PENDING
+    with pytest.raises(omega.SpecInvalid, match="older_than='long' is no duration"):
+        cell.purge(older_than="long")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from omegacell.cellstate.errors import PolicyError, SpecInvalid
+from omegacell.cellstate.model import Amounts
 from omegacell.cellstate.settings import Settings
 from omegacell.cellstate.spec import Resources
 from omegacell.local_cell import state
@@ -30,7 +31,7 @@ def plan(**fields: Any) -> Plan:
 
 
 def test_a_plan_crosses_as_one_line() -> None:
-    made = plan(machine=Resources(cpu=0.5, memory="1GiB"))
+    made = plan(machine=Resources(cpu=0.5, memory="1GiB", gpu=2, custom={"licence": 1, "tpu": 0.5}))
     assert made.to_line().count(b"\n") == 1
     assert Plan.from_line(made.to_line()) == made
 
@@ -48,6 +49,20 @@ def test_schedulers_are_named_by_kind_and_number() -> None:
 def test_a_machine_set_by_hand_reaches_the_worker() -> None:
     words = worker_arguments(plan(machine=Resources(cpu=0.5, memory="1GiB")), Path("/x"))
     assert words[1:7] == ["--machines", "2", "--cpu", "0.500", "--memory", "1073741824B"]
+    assert "--gpu" not in words
+
+
+def test_devices_and_custom_resources_of_a_machine_reach_the_worker() -> None:
+    words = worker_arguments(plan(machine=Resources(gpu=2, custom={"licence": 1.5})), Path("/x"))
+    assert words[3:7] == ["--gpu", "2", "--custom", "licence=1.500"]
+    none = worker_arguments(plan(machine=Resources(gpu=0)), Path("/x"))
+    assert none[3:5] == ["--gpu", "0"]
+
+
+def test_what_a_machine_is_not_given_is_a_share_of_the_host() -> None:
+    assert plan(machine=Resources(memory="1GiB")).each == Amounts(memory_bytes=2**30)
+    assert plan(machine=Resources(memory="1GiB")).share_gpus
+    assert plan(machine=Resources(cpu=1)).each == Amounts(cpu_milli=1000)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +74,7 @@ def test_a_machine_set_by_hand_reaches_the_worker() -> None:
         ({"schedulers": {"batch": -1}}, "schedulers of kind 'batch' are -1"),
         ({"schedulers": {"batch": 1000}}, "expected 0 to 64"),
         ({"schedulers": {}}, "schedulers are none"),
+        ({"machine": Resources(gpu=0.5)}, "gpu=0.5 is a share of one GPU; a machine has whole ones"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_starts(fields: dict[str, Any], says: str) -> None:

@@ -11,9 +11,15 @@ import numpy as np
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.memory.store import MemoryStore
 from omegacell.cellstate.model import (
+    DEVICE_MILLI,
+    NO_EXTRAS,
     Amounts,
     Changes,
+    ClaimedJob,
+    CommitMode,
+    Detection,
     JobSpec,
+    MachineExtras,
     MachineFacts,
     MachineRows,
     MachineSpec,
@@ -37,6 +43,7 @@ def rows(
     available: Sequence[bool] | None = None,
     version: int = 1,
     first_id: int = 1,
+    extras: MachineExtras = NO_EXTRAS,
 ) -> MachineRows:
     """Machines with so much free (cpu, memory, disk) of so much (default: all of it)."""
     count = len(free)
@@ -48,7 +55,45 @@ def rows(
         capacity=has,
         used=has - np.array(free, dtype=np.int64).reshape(count, 3),
         available=np.array([True] * count if available is None else available, dtype=np.bool_),
+        extras=extras,
     )
+
+
+def extras(
+    devices: Sequence[Sequence[int]] = (),
+    *,
+    custom: Mapping[str, Sequence[int]] | None = None,
+    reserved: Mapping[int, tuple[int, int, float]] | None = None,
+    first_id: int = 1,
+) -> MachineExtras:
+    """Devices with so much free, by machine; custom[name]: of 9,000, so much free, by machine, -1 for none.
+
+    reserved: machine id to (job, priority, until).
+    """
+    on = [
+        (machine, index, DEVICE_MILLI - free)
+        for machine, has in enumerate(devices, first_id)
+        for index, free in enumerate(has)
+    ]
+    named = [
+        (machine, name, 9_000, 9_000 - free)
+        for name, has in (custom or {}).items()
+        for machine, free in enumerate(has, first_id)
+        if free >= 0
+    ]
+    kept = [(machine, *of) for machine, of in (reserved or {}).items()]
+    return MachineExtras(
+        **_columns(on, "device_machine", "device_index", "device_used"),
+        **_columns([(one[0], *one[2:]) for one in named], "custom_machine", "custom_capacity", "custom_used"),
+        custom_name=tuple(name for _, name, _, _ in named),
+        **_columns([one[:3] for one in kept], "reserved_machine", "reserved_job", "reserved_priority"),
+        reserved_until=tuple(until for *_, until in kept),
+    )
+
+
+def _columns(of: Sequence[tuple[int, ...]], *names: str) -> dict[str, Any]:
+    table = np.array(of, dtype=np.int64).reshape(len(of), len(names))
+    return {name: table[:, column] for column, name in enumerate(names)}
 
 
 def changes(of: MachineRows, attributes: Sequence[Mapping[str, str]] = (), *, full: bool = True) -> Changes:
@@ -66,12 +111,16 @@ def changes(of: MachineRows, attributes: Sequence[Mapping[str, str]] = (), *, fu
 
 
 def view(
-    free: Sequence[Sequence[int]], attributes: Sequence[Mapping[str, str]] = (), **more: Any
+    free: Sequence[Sequence[int]],
+    attributes: Sequence[Mapping[str, str]] = (),
+    *,
+    now: float = START,
+    **more: Any,
 ) -> AttemptView:
     """A view of a cell with so much free."""
     snapshot = Snapshot()
     snapshot.apply(changes(rows(free, **more), attributes or [{}] * len(free)))
-    return AttemptView(snapshot)
+    return AttemptView(snapshot, now)
 
 
 def request(count: int = 1, cpu: int = 1, memory: int = 0, **more: Any) -> Request:
@@ -79,40 +128,79 @@ def request(count: int = 1, cpu: int = 1, memory: int = 0, **more: Any) -> Reque
     return Request(job_id=1, count=count, amounts=np.array([cpu, memory, 0], dtype=np.int64), **more)
 
 
+def claimed_job(**more: Any) -> ClaimedJob:
+    """Job 1 of a batch scheduler, of which nothing is placed yet."""
+    fields: dict[str, Any] = {
+        "job_id": 1,
+        "name": "job",
+        "scheduler": "batch",
+        "policy": "",
+        "amounts": Amounts(cpu_milli=1),
+        "constraints": (),
+        "anti_affinity": (),
+        "spread": "",
+        "priority": 100,
+        "detection": Detection.FINE,
+        "commit": CommitMode.INCREMENTAL,
+        "gang_min": 0,
+        "service": False,
+        "expected_duration_seconds": 0.0,
+        "task_count": 1_000,
+        "pending": 1_000,
+        "placed": 0,
+        "ended": 0,
+        "attempts": 0,
+        "fruitless": 0,
+        "submitted_at": START,
+        "placed_on": {},
+    }
+    return ClaimedJob(**(fields | more))
+
+
 class MemoryCell:
     """A memory store with machines and an owned clock."""
 
-    def __init__(self, *cpus: int, attributes: Sequence[Mapping[str, str]] = ()) -> None:
+    def __init__(self, *machines: int | Amounts, attributes: Sequence[Mapping[str, str]] = ()) -> None:
         self.clock = ManualClock(START)
         self.store = MemoryStore(self.clock)
         self._submissions = 0
         spec = WorkerSpec(name="worker", host="host", boot_id="boot", pid=1)
         self.worker = self.store.register_worker(spec, lease_seconds=1e9)
-        self.add(*cpus, attributes=attributes)
+        self.add(*machines, attributes=attributes)
 
-    def add(self, *cpus: int, attributes: Sequence[Mapping[str, str]] = (), first: int = 1) -> None:
-        """More machines, called m<first> and on, with so many milli-cpus."""
+    def add(
+        self, *machines: int | Amounts, attributes: Sequence[Mapping[str, str]] = (), first: int = 1
+    ) -> None:
+        """More machines, called m<first> and on, with so many milli-cpus, or with just these amounts."""
         self.store.register_machines(
             self.worker.holder_id,
             self.worker.token,
             [
                 MachineSpec(
                     name=f"m{first + number}",
-                    capacity=Amounts(cpu_milli=cpu, memory_bytes=2**30),
+                    capacity=has if isinstance(has, Amounts) else Amounts(cpu_milli=has, memory_bytes=2**30),
                     attributes=attributes[number] if attributes else {},
                 )
-                for number, cpu in enumerate(cpus)
+                for number, has in enumerate(machines)
             ],
         )
 
-    def submit(self, tasks: int = 1, cpu: int = 1_000, **more: Any) -> int:
-        """A job of so many tasks that want so many milli-cpus each; its id."""
+    def submit(
+        self,
+        tasks: int = 1,
+        cpu: int = 1_000,
+        *,
+        gpu: int = 0,
+        custom: tuple[tuple[str, int], ...] = (),
+        **more: Any,
+    ) -> int:
+        """A job of so many tasks that want so many milli of each; its id."""
         self._submissions += 1
         spec = JobSpec(
             name=f"job-{self._submissions}",
             kind=TaskKind.COMMAND,
             task_count=tasks,
-            amounts=Amounts(cpu_milli=cpu),
+            amounts=Amounts(cpu_milli=cpu, gpu_milli=gpu, custom=custom),
             command=("true",),
             **more,
         )

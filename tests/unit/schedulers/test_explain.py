@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from omegacell.cellstate.model import AntiAffinity, CommitMode, Constraint, Operator
+from omegacell.cellstate.model import AntiAffinity, CommitMode, Constraint, Detection, Operator
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.config import REFERENCE, SchedulerConfig
 from omegacell.schedulers.explain import amount_text, render
@@ -100,10 +100,29 @@ def test_conflict_names_machine_dimension_and_rival() -> None:
     assert str(attempts[0].transaction.txn_id) in said
 
 
+def test_named_alternatives() -> None:
+    cell = MemoryCell(4_000, 4_000)
+    config = SchedulerConfig(jobs_per_attempt=1, widen=False, alternatives_after_conflicts=1)
+    first, second = (
+        cell.scheduler(BatchScheduler, name=name, policy="first_fit", config=config)
+        for name in ("s-1", "s-2")
+    )
+    job = cell.submit(9, detection=Detection.COARSE)
+    for _ in range(2):
+        attempt = second.begin(START)
+        cell.submit()
+        cell.run(first)
+        second.finish(attempt, START)
+    assert (
+        "As 1 attempt in a row had lost to other schedulers, its claims named 1 machine that would do as well, "
+        "and 0 went to one of them."
+    ) in render(cell.store.explanation(job))
+
+
 def test_share_of_an_attempt() -> None:
     cell = MemoryCell(90_000)
     job = cell.submit(50)
-    cell.run(cell.scheduler(BatchScheduler, config=SchedulerConfig(max_tasks_per_attempt=20)))
+    cell.run(cell.scheduler(BatchScheduler, config=SchedulerConfig(max_slots_per_attempt=20)))
     assert render(cell.store.explanation(job)) == [
         "Attempt 1 (by s-1 with random_first_fit) placed 20 tasks and left 30 waiting.",
         "It was its turn for 20 tasks; the others follow.",
@@ -128,7 +147,8 @@ def test_when_it_is_tried_again_or_given_up() -> None:
         ("memory_bytes", 3 * 2**29, "memory 1.5 GiB"),
         ("disk_bytes", 10**9, "disk 953.7 MiB"),
         ("memory_bytes", 12, "memory 12 B"),
-        ("licences", 3, "licences 3"),
+        ("licences", 3_000, "licences 3"),
+        ("gpu", 500, "gpu 0.5"),
     ],
 )
 def test_amounts_as_people_write_them(dimension: str, amount: int, text: str) -> None:

@@ -119,3 +119,4 @@ def test_allowed_plan_has_no_offence() -> None:
     cell = view([[3, 0, 0]] * 2)
     assert offence(request(5), cell, Plan(rows=np.array([1, 0]), slots=np.array([3, 2]))) == ""
     assert offence(request(5), cell, NOWHERE) == ""
+    assert offence(request(5), cell, Plan(rows=np.array([]), slots=np.array([]))) == ""

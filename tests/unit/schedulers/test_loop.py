@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from omegacell.cellstate.clock import boottime
 from omegacell.cellstate.errors import PolicyError, StoreUnavailable
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.config import SchedulerConfig
 from omegacell.schedulers.loop import Loop
+from omegacell.schedulers.policies.first_fit import FirstFit
+from omegacell.schedulers.policy import CellView, Plan, Request
 from tests.unit.schedulers.builders import MemoryCell
 
 PATIENCE_SECONDS = 20.0
@@ -40,11 +43,12 @@ class Bell:
 
 
 class Flaky:
-    """A store that raises on demand; all else is the store's own."""
+    """A store that raises on demand, or lets something happen `after` a call; all else is the store's own."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self.failing: dict[str, Exception] = {}
+        self.after: dict[str, Callable[[], None]] = {}
         self.called: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -54,7 +58,9 @@ class Flaky:
             self.called.append(name)
             if name in self.failing:
                 raise self.failing[name]
-            return method(*args, **named)
+            answer = method(*args, **named)
+            self.after.pop(name, lambda: None)()
+            return answer
 
         return call
 
@@ -182,6 +188,72 @@ def test_lease_is_renewed_during_a_long_think_time() -> None:
         renewals = store.called.count("renew_scheduler")
         until(lambda: store.called.count("renew_scheduler") >= renewals + 3)
         assert "commit" not in store.called
+
+
+class Slow:
+    """A policy that thinks until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def place(self, request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
+        assert self.go_on.wait(PATIENCE_SECONDS)
+        return FirstFit().place(request, cell, rng)
+
+
+def test_policy_may_think_for_longer_than_the_lease() -> None:
+    cell, policy = MemoryCell(9_000), Slow()
+    store = Flaky(cell.store)
+    job = cell.submit()
+    with running(cell, store, policy=policy, config=SchedulerConfig(lease_seconds=0.15, poll_seconds=0.01)):
+        until(lambda: "sync" in store.called)
+        until(lambda: store.called.count("renew_scheduler") >= 6)
+        policy.go_on.set()
+        until(lambda: cell.store.job(job).placed == 1)
+    assert store.called.count("register_scheduler") == 1
+
+
+def test_scheduler_frozen_for_longer_than_its_lease_drops_its_plan_and_renews_before_it_commits() -> None:
+    cell, asleep = MemoryCell(9_000), [0.0]
+    store = Flaky(cell.store)
+    job = cell.submit()
+    calls: list[str] = []
+
+    def freeze() -> None:
+        asleep[0] += 60.0
+        calls.extend(store.called)
+        store.called.clear()
+
+    store.after["sync"] = freeze
+    with running(cell, store, config=SLOW_POLL, awake=lambda: boottime() + asleep[0]):
+        until(lambda: cell.store.job(job).placed == 1)
+    woken = store.called
+    assert "commit" not in calls
+    assert woken.index("renew_scheduler") < woken.index("claim_jobs") < woken.index("commit")
+    assert woken.count("commit") == 1
+
+
+def test_frozen_scheduler_whose_jobs_were_given_away_commits_nothing_with_its_old_token() -> None:
+    cell, asleep = MemoryCell(9_000), [0.0]
+    store = Flaky(cell.store)
+    job = cell.submit()
+    rival = cell.scheduler(BatchScheduler, name="s-2")
+
+    def freeze() -> None:
+        asleep[0] += 60.0
+        cell.clock.advance(60.0)
+        rival.store.renew_scheduler(rival.lease.holder_id, rival.lease.token, busy_seconds=0.0, attempts=0)
+        cell.store.reap()
+        assert cell.run(rival).placed == 1
+        store.called.clear()
+
+    store.after["sync"] = freeze
+    with running(cell, store, config=SLOW_POLL, awake=lambda: boottime() + asleep[0]):
+        until(lambda: "register_scheduler" in store.called)
+        until(lambda: "claim_jobs" in store.called)
+    assert "commit" not in store.called
+    assert cell.store.job(job).placed == 1
+    assert cell.store.check() == ()
 
 
 def test_retry_is_timed_by_the_clock_of_the_store() -> None:

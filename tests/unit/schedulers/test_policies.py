@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omegacell.cellstate.model import AntiAffinity, Int64
+from omegacell.cellstate.model import DEVICE_MILLI, AntiAffinity, Int64
 from omegacell.schedulers import fill, score
 from omegacell.schedulers.feasible import group_limits, room
 from omegacell.schedulers.plan_check import offence
@@ -22,7 +22,7 @@ from omegacell.schedulers.policies.worst_fit import WorstFit
 from omegacell.schedulers.policy import CellView, Float64, Plan, Policy, Request
 from omegacell.schedulers.score import make_plan
 from omegacell.schedulers.view import AttemptView
-from tests.unit.schedulers.builders import request, view
+from tests.unit.schedulers.builders import START, extras, request, view
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -88,10 +88,23 @@ def first(_: Request, __: AttemptView, rows: Int64) -> int:
     return int(rows[0])
 
 
+def leftover(request: Request, cell: AttemptView, rows: Int64) -> Any:
+    return score.leftover(cell, rows, gpu_milli=request.gpu_milli)
+
+
+def on_used_device_then_least_left(request: Request, cell: AttemptView, rows: Int64) -> int:
+    """The machine with the least left over, among those whose devices in use have room for a share if there are any."""
+    if 0 < request.gpu_milli < DEVICE_MILLI:
+        free = cell.device_free[rows]
+        used = rows[((free >= request.gpu_milli) & (free < DEVICE_MILLI)).any(axis=1)]
+        rows = used if len(used) else rows
+    return int(rows[np.argmin(leftover(request, cell, rows))])
+
+
 GREEDY: list[tuple[Policy, Choose]] = [
     (FirstFit(), first),
-    (BestFit(), best(lambda _, cell, rows: -score.leftover(cell, rows))),
-    (WorstFit(), best(lambda _, cell, rows: score.leftover(cell, rows))),
+    (BestFit(), on_used_device_then_least_left),
+    (WorstFit(), best(leftover)),
     (FreestCpu(), best(FreestCpu().score)),
     (Restless(), best(Restless().score)),
 ]
@@ -106,9 +119,15 @@ LIMITS = st.lists(
 ).map(tuple)
 
 
-def small_cell(free: list[list[int]]) -> AttemptView:
+def small_cell(free: list[list[int]], devices: list[list[int]] | None = None) -> AttemptView:
     attributes = [{"rack": f"r{row // 3}", "zone": f"z{row % 2}"} for row in range(len(free) - 1)] + [{}]
-    return view(free, attributes, capacity=[[9, 9, 0]] * len(free))
+    has = (devices or [])[: len(free)]
+    return view(free, attributes, capacity=[[9, 9, 0]] * len(free), extras=extras(has, custom=CUSTOM))
+
+
+DEVICES = st.lists(st.lists(st.sampled_from([0, 300, 600, 1000]), max_size=3), max_size=12)
+GPU = st.sampled_from([0, 300, 500, 1000, 2000])
+CUSTOM = {"fpga": [2_000, 5_000]}
 
 
 def placed(plan: Plan) -> dict[int, int]:
@@ -122,6 +141,8 @@ def placed(plan: Plan) -> dict[int, int]:
     count=st.integers(1, 30),
     cpu=st.integers(0, 3),
     memory=st.integers(0, 3),
+    gpu=GPU,
+    devices=DEVICES,
     anti_affinity=LIMITS,
     held=st.dictionaries(st.integers(1, 12), st.integers(1, 3), max_size=3),
 )
@@ -133,12 +154,14 @@ def test_places_what_one_by_one_greedy_places(
     count: int,
     cpu: int,
     memory: int,
+    gpu: int,
+    devices: list[list[int]],
     anti_affinity: tuple[AntiAffinity, ...],
     held: dict[int, int],
 ) -> None:
-    cell = small_cell(free)
+    cell = small_cell(free, devices)
     cell.expect(1, held)
-    asked = request(count, cpu=cpu, memory=memory, anti_affinity=anti_affinity)
+    asked = request(count, cpu=cpu, memory=memory, gpu_milli=gpu, anti_affinity=anti_affinity)
     plan = make_plan(policy, asked, cell, np.random.default_rng(1))
     assert placed(plan) == dict(sorted(naive(asked, cell, choose).items()))
 
@@ -162,6 +185,9 @@ ALL: list[Policy] = [RandomFirstFit(), Spread(), LeastMemoryOddRows(), *(policy 
     free=FREE,
     count=st.integers(1, 30),
     cpu=st.integers(0, 3),
+    gpu=GPU,
+    devices=DEVICES,
+    custom=st.sampled_from([(), (("fpga", 1_000),), (("tpu", 1),)]),
     anti_affinity=LIMITS,
     spread=st.sampled_from(["", "machine", "rack"]),
     seed=st.integers(0, 3),
@@ -172,12 +198,17 @@ def test_never_breaks_a_hard_rule_and_repeats_itself(
     free: list[list[int]],
     count: int,
     cpu: int,
+    gpu: int,
+    devices: list[list[int]],
+    custom: tuple[tuple[str, int], ...],
     anti_affinity: tuple[AntiAffinity, ...],
     spread: str,
     seed: int,
 ) -> None:
-    cell = small_cell(free)
-    asked = request(count, cpu=cpu, memory=1, anti_affinity=anti_affinity, spread=spread)
+    cell = small_cell(free, devices)
+    asked = request(
+        count, cpu=cpu, memory=1, gpu_milli=gpu, custom=custom, anti_affinity=anti_affinity, spread=spread
+    )
     plan = make_plan(policy, asked, cell, np.random.default_rng(seed))
     assert offence(asked, cell, plan) == ""
     assert placed(make_plan(policy, asked, cell, np.random.default_rng(seed))) == placed(plan)
@@ -226,6 +257,25 @@ def test_best_fit_fills_the_fullest_machine_and_worst_fit_levels() -> None:
     asked = request(3, cpu=2)
     assert placed(BestFit().place(asked, cell, np.random.default_rng(1))) == {1: 2, 2: 1}
     assert placed(WorstFit().place(asked, cell, np.random.default_rng(1))) == {0: 2, 2: 1}
+
+
+def test_best_fit_puts_a_share_where_a_device_is_in_use_though_another_machine_is_fuller() -> None:
+    cell = view(
+        [[9, 0, 0], [2, 0, 0], [9, 0, 0]],
+        capacity=[[9, 0, 0]] * 3,
+        extras=extras([[1000, 400], [1000], [900]]),
+    )
+    rng = np.random.default_rng(1)
+    assert placed(BestFit().place(request(1, gpu_milli=300), cell, rng)) == {2: 1}
+    assert placed(BestFit().place(request(4, gpu_milli=300), cell, rng)) == {0: 1, 2: 3}
+    assert placed(BestFit().place(request(5, gpu_milli=300), cell, rng)) == {0: 1, 1: 1, 2: 3}
+
+
+@pytest.mark.parametrize("policy", ALL, ids=lambda one: type(one).__name__)
+def test_machine_kept_for_another_job_gets_nothing(policy: Policy) -> None:
+    kept = dict.fromkeys((1, 3, 4), (9, 100, START + 1))
+    cell = view([[5, 5, 0]] * 4, extras=extras(reserved=kept))
+    assert set(placed(make_plan(policy, request(20), cell, np.random.default_rng(1)))) == {1}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -139,17 +140,19 @@ class RefusesEverything:
 
     def commit(self, transaction: Transaction) -> Verdict:
         self.transactions.append(transaction)
-        empty = nothing_claimed(transaction, 3)
         claims = len(transaction.job_id)
-        return Verdict(
-            txn_id=transaction.txn_id,
-            accepted=np.zeros(claims, dtype=np.int64),
+        nothing = np.zeros(claims, dtype=np.int64)
+        return replace(
+            nothing_claimed(transaction, 3),
+            accepted=nothing,
+            tasks=nothing,
             reason=np.full(claims, Reason.CPU, dtype=np.int64),
-            free=np.zeros(claims, dtype=np.int64),
-            first_index=np.full(claims, -1, dtype=np.int64),
+            machine_id=transaction.machine_id,
+            free=nothing,
+            first_index=nothing - 1,
+            preempted=nothing,
             rival_txn=(None,) * claims,
-            rival_scheduler=np.zeros(claims, dtype=np.int64),
-            rows=empty.rows,
+            rival_scheduler=nothing,
         )
 
 
@@ -223,7 +226,7 @@ def test_constraints_and_anti_affinity_hold_over_attempts() -> None:
         constraints=(Constraint(attribute="machine", operator=Operator.NE, values=("m4",)),),
         anti_affinity=(AntiAffinity(attribute="rack", limit=2), AntiAffinity(attribute="machine", limit=1)),
     )
-    scheduler = cell.scheduler(BatchScheduler, config=SchedulerConfig(max_tasks_per_attempt=1))
+    scheduler = cell.scheduler(BatchScheduler, config=SchedulerConfig(max_slots_per_attempt=1))
     for _ in range(6):
         cell.run(scheduler)
         cell.clock.advance(5.0)
@@ -245,13 +248,13 @@ def test_gang_too_large_for_the_room_sends_no_claims() -> None:
 def test_gang_is_not_cut_by_the_budget() -> None:
     cell = MemoryCell(9_000)
     job = cell.submit(8, commit=CommitMode.GANG)
-    cell.run(cell.scheduler(BatchScheduler, config=SchedulerConfig(max_tasks_per_attempt=2)))
+    cell.run(cell.scheduler(BatchScheduler, config=SchedulerConfig(max_slots_per_attempt=2)))
     assert on(cell, job) == {1: 8}
 
 
 def test_large_job_goes_in_slices_and_a_newcomer_gets_its_share() -> None:
     cell = MemoryCell(90_000)
-    config = SchedulerConfig(max_tasks_per_attempt=10)
+    config = SchedulerConfig(max_slots_per_attempt=10)
     scheduler = cell.scheduler(BatchScheduler, config=config)
     large = cell.submit(50)
     cell.run(scheduler)
@@ -273,6 +276,26 @@ def test_reference_preset_gives_a_job_up_after_101_attempts() -> None:
     status = cell.store.job(job)
     assert status.state is JobState.CANCELLED
     assert "gave up" in status.reason
+
+
+def test_very_short_tasks_share_slots_and_all_of_them_count_as_placed() -> None:
+    cell = MemoryCell(4_000)
+    job = cell.submit(20, expected_duration_seconds=0.001)
+    finished = cell.run(cell.scheduler(BatchScheduler))
+    assert finished.attempt.transaction.tasks.tolist() == [7, 6]
+    assert (finished.placed, finished.next) == (20, (Done(),))
+    assert [slot.count for slot in cell.store.placements(job)] == [7, 7, 6]
+    plain = cell.scheduler(BatchScheduler, name="s-2", config=SchedulerConfig(ranges=False))
+    cell.submit(1, expected_duration_seconds=0.001)
+    assert len(plain.begin(START).transaction.tasks) == 0
+
+
+def test_budget_of_an_attempt_counts_slots() -> None:
+    cell = MemoryCell(9_000)
+    cell.submit(100, expected_duration_seconds=0.001)
+    config = SchedulerConfig(max_slots_per_attempt=3)
+    finished = cell.run(cell.scheduler(BatchScheduler, config=config))
+    assert finished.placed == 24  # eight to a slot
 
 
 def test_think_time_grows_with_the_unplaced_tasks() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omegacell.cellstate.model import MachineRows
 from omegacell.cellstate.snapshot import Snapshot
 from omegacell.schedulers.view import AttemptView
 from tests.unit.schedulers.builders import changes, request, rows
@@ -32,12 +31,11 @@ def test_older_row_changes_nothing() -> None:
 
 def test_of_two_rows_of_one_machine_the_newer_wins_whatever_their_order() -> None:
     newer, older = rows([[1, 0, 0]], version=5), rows([[2, 0, 0]], version=4)
-    both = replace(
-        newer,
+    both = MachineRows(
         **{
             name: np.concatenate((getattr(newer, name), getattr(older, name)))
             for name in ("machine_id", "version", "claim_sequence", "capacity", "used", "available")
-        },
+        }
     )
     snapshot = Snapshot()
     snapshot.apply(changes(both))

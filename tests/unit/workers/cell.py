@@ -20,16 +20,19 @@ from omegacell.cellstate.model import (
     Holdings,
     JobSpec,
     JobStatus,
+    Kept,
     MachineSpec,
     Outcome,
+    Placement,
     Submission,
     TaskKind,
     Transaction,
+    Victims,
 )
 from omegacell.workers.agent import Agent, AgentSettings
 from omegacell.workers.environment import base_environment
 from omegacell.workers.processes import ProcessRunner
-from omegacell.workers.runner import EndedHandler, Runner, RunnerSettings
+from omegacell.workers.runner import ReportHandler, Runner, RunnerSettings
 from tests.unit.workers.tasks import PATIENCE_SECONDS, until
 
 
@@ -74,10 +77,12 @@ class FlakyStore(MemoryStore):
         self._meet()
         return super().pull(worker_id, token, known)
 
-    def report_ended(self, worker_id: int, token: int, ended: Sequence[Ended]) -> tuple[bool, ...]:
+    def report_ended(
+        self, worker_id: int, token: int, ended: Sequence[Ended], *, kept: Sequence[Kept] = ()
+    ) -> tuple[bool, ...]:
         """As the store's."""
         self._meet()
-        return super().report_ended(worker_id, token, ended)
+        return super().report_ended(worker_id, token, ended, kept=kept)
 
 
 class SmallCell:
@@ -93,8 +98,8 @@ class SmallCell:
     def start_agent(
         self, name: str = "w", *, lease_seconds: float = 5.0, machines: int = 1, make_runner: Any = None
     ) -> Agent:
-        """An agent that serves machines of 100 CPUs, ready."""
-        capacity = Amounts(cpu_milli=100_000, memory_bytes=2**40, disk_bytes=2**40)
+        """An agent that serves machines of 100 CPUs and 4 devices, ready."""
+        capacity = Amounts(cpu_milli=100_000, memory_bytes=2**40, disk_bytes=2**40, gpu_milli=4000)
         specs = tuple(MachineSpec(name=f"{name}-{n}", capacity=capacity) for n in range(machines))
         settings = AgentSettings(
             name=name,
@@ -121,7 +126,7 @@ class SmallCell:
             log_directory=self.log_directory, base_env=base_environment(os.environ), grace_seconds=0.3
         )
 
-        def make(handler: EndedHandler) -> Runner:
+        def make(handler: ReportHandler) -> Runner:
             return ProcessRunner(name, settings, handler)
 
         return make
@@ -129,23 +134,36 @@ class SmallCell:
     def submit(self, *command: str, tasks: int = 1, inputs: tuple[bytes, ...] = (), **fields: Any) -> int:
         """A job of commands (unless `fields` say otherwise), not yet placed."""
         kind = fields.pop("kind", TaskKind.COMMAND)
+        amounts = fields.pop("amounts", Amounts(cpu_milli=100))
         spec = JobSpec(
             name="job",
             kind=kind,
             command=command,
             task_count=tasks,
-            amounts=Amounts(cpu_milli=100),
+            amounts=amounts,
             **fields,
         )
         submission = Submission(submission_id=uuid4(), spec=spec, inputs=inputs)
         return self.store.submit([submission])[0].job_id
 
-    def place(self, job_id: int, machine_id: int = 0) -> None:
-        """Place everything the job has to place on one machine (the first), and wake the agent."""
+    def place(
+        self,
+        job_id: int,
+        machine_id: int = 0,
+        *,
+        tasks: int = 1,
+        slots: int = 0,
+        victims: Sequence[Placement] = (),
+    ) -> None:
+        """Place everything the job has to place on one machine (the first), and wake the agent.
+
+        In slots of `tasks` each; only `slots` of them if that is said; in the place of these victims.
+        """
         lease = self._scheduler
         claimed = self.store.claim_jobs(lease.holder_id, lease.token, limit=100)
         pending = next(job.pending for job in claimed if job.job_id == job_id)
         machine = machine_id or self.store.machines()[0].machine_id
+        wanted = slots or -(-pending // tasks)
         verdict = self.store.commit(
             Transaction(
                 txn_id=uuid4(),
@@ -153,17 +171,25 @@ class SmallCell:
                 token=lease.token,
                 job_id=np.array([job_id], dtype=np.int64),
                 machine_id=np.array([machine], dtype=np.int64),
-                slots=np.array([pending], dtype=np.int64),
+                slots=np.array([wanted], dtype=np.int64),
                 claim_sequence=np.array([0], dtype=np.int64),
+                tasks=np.array([tasks], dtype=np.int64),
+                victims=Victims(
+                    claim=np.zeros(len(victims), dtype=np.int64),
+                    job_id=np.array([victim.job_id for victim in victims], dtype=np.int64),
+                    first_index=np.array([victim.first_index for victim in victims], dtype=np.int64),
+                    attempt=np.array([victim.attempt for victim in victims], dtype=np.int64),
+                ),
             )
         )
-        assert int(verdict.accepted[0]) == pending
+        assert int(verdict.accepted[0]) == wanted
         self.hint.announce()
 
     def run(self, *command: str, **fields: Any) -> JobStatus:
-        """Submit, place, and wait for the end."""
+        """Submit, place (in slots of `slot` tasks), and wait for the end."""
+        slot = fields.pop("slot", 1)
         job_id = self.submit(*command, **fields)
-        self.place(job_id)
+        self.place(job_id, tasks=slot)
         return self.end_of(job_id)
 
     def end_of(self, job_id: int) -> JobStatus:

@@ -1,4 +1,4 @@
-"""Builders for tasks, and a runner whose ends can be waited for."""
+"""Builders for slots of one task or several, and a runner whose reports can be waited for."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import cloudpickle
 
-from omegacell.cellstate.model import Amounts, Ended, TaskDefinition, TaskKind
+from omegacell.cellstate.model import Amounts, Ended, Stop, TaskDefinition, TaskKind
 from omegacell.workers.environment import base_environment
 from omegacell.workers.processes import ProcessRunner
-from omegacell.workers.runner import RunnerSettings, Task, TaskKey
+from omegacell.workers.runner import Report, RunnerSettings, Slot, SlotKey
 
 PATIENCE_SECONDS = 20.0
 _job_ids = itertools.count(1)
@@ -51,25 +51,57 @@ def definition(
     )
 
 
-def task(of: TaskDefinition, data: bytes = b"", index: int = 0, attempt: int = 1) -> Task:
-    """One task of that definition."""
-    key = TaskKey(job_id=of.job_id, first_index=index, attempt=attempt, machine_id=1, epoch=1)
-    return Task(key=key, machine="m0", definition=of, input=data)
+def task(of: TaskDefinition, data: bytes = b"", index: int = 0, attempt: int = 1) -> Slot:
+    """A slot of one task of that definition."""
+    return slot(of, 1, index=index, attempt=attempt, inputs=(data,) if of.has_inputs else ())
 
 
-def shell(script: str, *, item: str | None = None, **fields: Any) -> Task:
+def slot(
+    of: TaskDefinition,
+    count: int,
+    *,
+    index: int = 0,
+    attempt: int = 1,
+    inputs: Sequence[bytes] = (),
+    devices: tuple[int, ...] = (),
+) -> Slot:
+    """A slot of `count` tasks of that definition, from `index` on."""
+    key = SlotKey(job_id=of.job_id, first_index=index, attempt=attempt, machine_id=1, epoch=1)
+    return Slot(
+        key=key,
+        machine="m0",
+        definition=of,
+        count=count,
+        inputs=inputs,
+        devices=devices,
+        host_devices=devices,
+    )
+
+
+def shells(script: str, count: int, *, index: int = 0, **fields: Any) -> Slot:
+    """A slot of commands that each run this script."""
+    return slot(definition(command=["/bin/sh", "-c", script], **fields), count, index=index)
+
+
+def calls(function: Callable[..., object], *arguments: object, **fields: Any) -> Slot:
+    """A slot of tasks that each call the function with one of these arguments."""
+    made = definition(kind=TaskKind.FUNCTION, payload=cloudpickle.dumps(function), has_inputs=True, **fields)
+    return slot(made, len(arguments), inputs=[cloudpickle.dumps(((one,), {})) for one in arguments])
+
+
+def shell(script: str, *, item: str | None = None, **fields: Any) -> Slot:
     """A command task that runs a shell script."""
     made = definition(command=["/bin/sh", "-c", script], has_inputs=item is not None, **fields)
     return task(made, (item or "").encode())
 
 
-def command(*words: str, item: str | None = None, **fields: Any) -> Task:
+def command(*words: str, item: str | None = None, **fields: Any) -> Slot:
     """A command task of these words."""
     made = definition(command=words, has_inputs=item is not None, **fields)
     return task(made, (item or "").encode())
 
 
-def call(function: Callable[..., object], *args: object, **fields: Any) -> Task:
+def call(function: Callable[..., object], *args: object, **fields: Any) -> Slot:
     """A task that calls a function with these arguments, pickled by value."""
     payload = cloudpickle.dumps(function)
     made = definition(kind=TaskKind.FUNCTION, payload=payload, has_inputs=True, **fields)
@@ -77,31 +109,46 @@ def call(function: Callable[..., object], *args: object, **fields: Any) -> Task:
 
 
 class Bench:
-    """A real runner, and the ends it has reported."""
+    """A real runner, and what it has reported."""
 
     def __init__(self, directory: Path, **settings: Any) -> None:
-        self.ends: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self.settings = RunnerSettings(
             log_directory=directory, base_env=base_environment(os.environ), **settings
         )
         self.runner = ProcessRunner("bench", self.settings, self._collect)
 
-    def _collect(self, ends: Sequence[Ended]) -> None:
-        for end in ends:
-            self.ends.put(end)
+    def _collect(self, reports: Sequence[Report]) -> None:
+        for report in reports:
+            self.reports.put(report)
 
-    def run(self, *tasks: Task) -> Ended:
-        """Run the tasks, and return the end of the last to end."""
-        return self.run_all(*tasks)[-1]
+    def run(self, *slots: Slot) -> Ended:
+        """Run slots of one task, and return the end of the last to end."""
+        return self.run_all(*slots)[-1]
 
-    def run_all(self, *tasks: Task) -> list[Ended]:
-        """Run the tasks, and return their ends in the order they came."""
-        self.runner.start(tasks)
-        return [self.next_end() for _ in tasks]
+    def run_all(self, *slots: Slot) -> list[Ended]:
+        """Run slots of one task, and return their ends in the order they came."""
+        self.runner.start(slots)
+        return [self.next_end() for _ in slots]
+
+    def report(self, slot: Slot) -> Report:
+        """Run the slot, and return its first report."""
+        self.runner.start([slot])
+        return self.next_report()
+
+    def stop(self, slot: Slot, stop: Stop) -> Report:
+        """Stop the slot, and return its next report."""
+        self.runner.stop(slot.key, stop)
+        return self.next_report()
 
     def next_end(self) -> Ended:
-        """The next end, or a failure if none comes."""
-        return self.ends.get(timeout=PATIENCE_SECONDS)
+        """The end of the next slot of one task."""
+        (end,) = self.next_report().ended
+        return end
+
+    def next_report(self) -> Report:
+        """The next report, or a failure if none comes."""
+        return self.reports.get(timeout=PATIENCE_SECONDS)
 
 
 def until(condition: Callable[[], object], what: str) -> None:

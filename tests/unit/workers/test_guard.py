@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from omegacell.cellstate.clock import boottime
+from omegacell.cellstate.model import AttemptState
 from omegacell.workers import guard_process
 from omegacell.workers.guard import guard_gone, lock_path
-from omegacell.workers.lease import boottime
 from tests.unit.workers.tasks import PATIENCE_SECONDS, Bench, runs, shell, text_of, until
 
 _AGENT = """
@@ -27,7 +28,7 @@ folder = Path(sys.argv[1])
 bench = Bench(folder / "logs")
 deadline = float(sys.argv[2])
 if deadline:
-    from omegacell.workers.lease import boottime
+    from omegacell.cellstate.clock import boottime
     bench.runner.lease_until(boottime() + deadline)
 bench.runner.start([
     shell(f"sleep 300 & echo $! > {folder}/grandchild; echo $$ > {folder}/command; wait"),
@@ -107,9 +108,32 @@ def test_a_later_deadline_lets_tasks_run_on(bench: Bench, tmp_path: Path) -> Non
     assert bench.next_end().stdout_tail == "survived\n"
 
 
-def test_what_starts_after_the_deadline_is_killed_at_once(bench: Bench) -> None:
+def test_a_guard_that_slept_through_a_deadline_heeds_the_later_one_that_was_told_in_time(
+    bench: Bench, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    soon = boottime() + 0.5
+    bench.runner.lease_until(soon)
+    bench.runner.start(
+        [shell(f"touch {tmp_path}/begun; until [ -e {gate} ]; do sleep 0.02; done; echo survived")]
+    )
+    until((tmp_path / "begun").exists, "the task runs")
+    os.kill(bench.runner.guard_pid, signal.SIGSTOP)
+    bench.runner.lease_until(soon + 60)
+    until(lambda: boottime() > soon, "the first deadline has passed")
+    os.kill(bench.runner.guard_pid, signal.SIGCONT)
+    bench.runner.lease_until(soon + 61)
+    until(lambda: _asleep(bench.runner.guard_pid), "the guard has looked at everything, and waits")
+    gate.touch()
+    assert bench.next_end().stdout_tail == "survived\n"
+
+
+def test_nothing_starts_after_the_deadline(bench: Bench, tmp_path: Path) -> None:
     bench.runner.lease_until(boottime() - 1)
-    assert bench.run(shell("sleep 60")).error == "killed by SIGKILL (signal 9)"
+    end = bench.run(shell(f"touch {tmp_path}/ran"))
+    assert end.state is AttemptState.START_FAILED
+    assert "lease has ended" in end.error
+    assert not (tmp_path / "ran").exists()
 
 
 def test_no_guard_ever_held_a_lock_that_does_not_exist(tmp_path: Path) -> None:
@@ -158,3 +182,7 @@ def test_a_guard_that_cannot_have_its_lock_holds_all_the_same(bench: Bench, tmp_
     bench.runner.lease_until(boottime() - 1)
     assert bench.next_end().error == "killed by SIGKILL (signal 9)"
     assert bench.runner.guard_pid == second
+
+
+def _asleep(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"

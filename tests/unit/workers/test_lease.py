@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from omegacell.cellstate.clock import boottime
 from omegacell.cellstate.errors import StoreUnavailable, TokenLost
 from omegacell.cellstate.model import WorkerSpec, WorkerStatus
-from omegacell.workers.lease import LeaseKeeper, LeaseTerm, boottime
+from omegacell.workers.lease import LeaseKeeper, LeaseTerm
 from omegacell.workers.registration import replaceable_token
 from tests.unit.workers.tasks import PATIENCE_SECONDS
 
@@ -73,6 +74,20 @@ def test_an_error_that_nobody_expects_ends_it_at_once() -> None:
         raise RuntimeError("cannot execute UPDATE in a read-only transaction")
 
     assert Kept(renew).wait_lost() == "cannot execute UPDATE in a read-only transaction"
+
+
+def test_a_deadline_that_passed_before_the_next_one_was_told_is_the_end() -> None:
+    kept = Kept(lambda: None)
+    told: list[float] = []
+
+    def tell_late(deadline: float) -> None:
+        """As of a process that is frozen between the renewal and its passing on."""
+        told.append(deadline)
+        while len(told) > 1 and not kept.keeper.ended(boottime()):
+            threading.Event().wait(0.01)
+
+    kept.keeper = LeaseKeeper(term(boottime(), 0.4), renew=lambda: None, renewed=tell_late, lost=kept._lost)
+    assert kept.wait_lost() == "the lease ended while its renewal was passed on"
 
 
 def test_a_store_that_is_away_ends_it_at_the_deadline_and_not_before() -> None:
