@@ -325,8 +325,10 @@ class WorkerStore(Protocol):
         True where it was accepted; False where the slot is not held under (epoch, attempt) or is not one of
         that task: a zombie's word changes nothing, and a report sent twice is applied once. A slot that was
         preempted by a claim (preempted_by) ends, each reported task as PREEMPTED, whatever is said: what it
-        says other than PREEMPTED or CANCELLED is answered False (what it keeps, it keeps: the winner waits on). What follows, for a job whose cancellation
-        was asked for: every state but SUCCEEDED is final, and the task counts as cancelled. Else by state:
+        says other than PREEMPTED or CANCELLED is answered False. (What it keeps it keeps: the winner waits on.)
+
+        What follows, for a job whose cancellation was asked for: every state but SUCCEEDED is final, and the
+        task counts as cancelled. Else by state:
         SUCCEEDED final (a service's runs again with back-off); FAILED, START_FAILED, TIMED_OUT run again
         with failures + 1 while failures < retries (a service's always), after back-off, else final and
         failed; CANCELLED final; PREEMPTED runs again at once with lost + 1, or is final and failed once

@@ -83,6 +83,11 @@ class Ledger:
                 self._changed.notify_all()
             return decision
 
+    def overtaken(self, decision: Decision) -> bool:
+        """Whether a report reached the store while the answer was on its way that may let waiting slots start."""
+        with self._changed:
+            return any(key.machine_id in decision.waiting for key in self._reported)
+
     def forget(self, keys: Sequence[SlotKey]) -> None:
         """These were not started after all; the next answer brings them again."""
         with self._changed:

@@ -13,7 +13,7 @@ from omegacell.workers.runner import SlotKey, key_of
 class Decision:
     """What to do. `refuse`: held with a stop and never started here, so they end without running.
 
-    `waiting`: machines with slots that may not start before the victims whose places they took are gone.
+    `waiting`: machines with slots that may neither start nor end before the victims whose places they took are gone.
     """
 
     start: tuple[Placement, ...]
@@ -54,10 +54,11 @@ def reconcile(
             if key in here:
                 if placement.stop is not Stop.NONE and here[key] is Stop.NONE:
                     stop.append((key, placement.stop))
+            elif placement.job_id in winners:
+                # Also where it is to end unstarted: its end would give others a place in which its victims still run.
+                waiting.add(held.machine_id)
             elif placement.stop is not Stop.NONE:
                 refuse.append(placement)
-            elif placement.job_id in winners:
-                waiting.add(held.machine_id)
             else:
                 start.append(placement)
         kill.extend(vanished)

@@ -135,6 +135,8 @@ class Session:
         self._start(decision)
         # Only now: had anything failed on the way, the next answer would bring it all again.
         self._known.update((held.machine_id, held.version) for held in answers)
+        if self._ledger.overtaken(decision):
+            self._wake.set()
 
     def _start(self, decision: Decision) -> None:
         if not decision.start:

@@ -43,9 +43,9 @@ def _settings(results: Sequence[CommitResult]) -> dict[str, list[str]]:
 
 
 def _figures(results: Sequence[CommitResult]) -> dict[str, Column]:
-    """The columns; those that would say nothing are left out."""
+    """The columns, as medians; those that would say nothing are left out. All spreads are in the JSON object."""
     features = {result.combination.feature for result in results}
-    columns: dict[str, Column] = {"placements/s": lambda result: _whole(result.figures["placements_per_s"])}
+    columns: dict[str, Column] = {"placements/s": lambda result: _ranged(result.figures["placements_per_s"])}
     if Feature.RANGES in features:
         columns["tasks/s"] = lambda result: _whole(result.figures["tasks_per_s"])
     columns |= {
@@ -55,11 +55,11 @@ def _figures(results: Sequence[CommitResult]) -> dict[str, Column]:
         "conflicts": lambda result: _fine(result.figures["conflict_fraction"]),
         "WAL B/placement": lambda result: _whole(result.figures["wal_bytes_per_placement"]),
         "ceiling/s": lambda result: _whole(result.figures["ceiling_per_s"]),
-        "of ceiling": lambda result: _written(result.figures["share_of_ceiling"], ".0%"),
+        "of ceiling": lambda result: _percent(result.figures["share_of_ceiling"]),
         "COPY/s": lambda result: _whole(result.figures["copy_per_s"]),
     }
     if Feature.NONE in features and len(features) > 1:
-        columns["of none"] = lambda result: _written(result.relative_to_none, ".0%")
+        columns["of none"] = lambda result: _percent(result.relative_to_none)
     return columns
 
 
@@ -73,15 +73,19 @@ def _ceilings(ceilings: Sequence[RawResult]) -> dict[str, list[str]]:
 
 
 def _whole(spread: Spread) -> str:
-    return _written(spread, ",.0f")
+    return f"{spread.median:,.0f}"
 
 
 def _fine(spread: Spread) -> str:
-    return _written(spread, ",.2f")
+    return f"{spread.median:,.2f}"
 
 
-def _written(spread: Spread, form: str) -> str:
-    """The median, and the range where it was measured more than once."""
+def _percent(spread: Spread) -> str:
+    return f"{spread.median:.0%}"
+
+
+def _ranged(spread: Spread) -> str:
+    """The median, and from least to most where it was measured more than once."""
     if spread.min == spread.max:
-        return f"{spread.median:{form}}"
-    return f"{spread.median:{form}} ({spread.min:{form}} to {spread.max:{form}})"
+        return _whole(spread)
+    return f"{spread.median:,.0f} ({spread.min:,.0f} to {spread.max:,.0f})"

@@ -15,7 +15,8 @@ CANCELLED = "cancelled by request"
 
 def fold(cell: Cell, job_ids: Iterable[int], *, now: float) -> None:
     """Set the final state of jobs that have come to their end, and queue those that have work again."""
-    for job_id in sorted(set(job_ids)):
+    job_ids = sorted(set(job_ids))
+    for job_id in job_ids:
         job = cell.jobs[job_id]
         if job.state.final:
             continue
@@ -26,8 +27,8 @@ def fold(cell: Cell, job_ids: Iterable[int], *, now: float) -> None:
             job.ended_at = now
             cell.ended.append(job_id)
         else:
-            restart_gang(cell, job)
             requeue(cell, job, now=now)
+    restart_gangs(cell, job_ids)
 
 
 def _final_state(job: Job) -> JobState:
@@ -36,14 +37,20 @@ def _final_state(job: Job) -> JobState:
     return JobState.CANCELLED if job.cancel_requested else JobState.FAILED
 
 
-def restart_gang(cell: Cell, job: Job) -> None:
-    """Stop what is left of a gang that fell short of its minimum, so that its tasks start together again."""
+def restart_gangs(cell: Cell, job_ids: Iterable[int]) -> None:
+    """Stop what gangs that fell short of their minimum still hold; a machine's version rises once for all of them."""
+    _stop(cell, [slot for job_id in job_ids for slot in _left_of_short_gang(cell.jobs[job_id])], Stop.PREEMPT)
+
+
+def _left_of_short_gang(job: Job) -> list[Placement]:
+    """What a gang that fell short of its minimum still holds: stopped, its tasks start together again."""
     spec = job.spec
     if spec.commit is not CommitMode.GANG or job.cancel_requested or not job.has_work:
-        return
+        return []
     ended = job.succeeded + job.failed + job.cancelled
-    if job.live_slots < (spec.gang_min or spec.task_count) - ended:
-        _stop(cell, [slot for slot in job.placements.values() if slot.stop is Stop.NONE], Stop.PREEMPT)
+    if job.live_slots >= (spec.gang_min or spec.task_count) - ended:
+        return []
+    return [slot for slot in job.placements.values() if slot.stop is Stop.NONE]
 
 
 def requeue(cell: Cell, job: Job, *, now: float, not_before: float = 0.0) -> None:

@@ -265,6 +265,5 @@ class MemoryStore:
         """Reports fold at once here, so all that can be found is a gang that something else has stopped."""
         with self._lock:
             known = sorted(set(job_ids) & self._cell.jobs.keys())
-            for job_id in known:
-                fold.restart_gang(self._cell, self._cell.jobs[job_id])
+            fold.restart_gangs(self._cell, known)
             return len(known)

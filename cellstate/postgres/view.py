@@ -149,6 +149,8 @@ def _job(row: Any) -> JobView:
         "purged_succeeded",
         "purged_unsuccessful",
     )
-    return JobView(
-        **{name: getattr(row, name) for name in names}, state=JobState(row.state), claimed_by=row.claimed_by
-    )
+    state, claimed_by = JobState(row.state), row.claimed_by
+    if row.unfolded and row.succeeded + row.failed + row.cancelled == row.task_count:
+        # Reported after the fold: its reporter's own ends the job in a moment.
+        state, claimed_by = JobState.SUCCEEDED if row.succeeded == row.task_count else JobState.FAILED, 0
+    return JobView(**{name: getattr(row, name) for name in names}, state=state, claimed_by=claimed_by)

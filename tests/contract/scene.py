@@ -275,6 +275,12 @@ class SchedulerHand:
         self.settle(job_id, placed_any=True)
         return self.scene.store.placements(job_id)
 
+    def slot(self, tasks: int = 6, **fields: Any) -> Placement:
+        """One slot on machine 1 that holds all tasks of a new job, which may fail once."""
+        told = {"tasks": tasks, "retries": 1, "backoff_seconds": 1.0, "backoff_max_seconds": 1.0}
+        (slot,) = self.place(self.scene.submit(**(told | fields)), 1, tasks=tasks)
+        return slot
+
     def reserve(self, job_id: int, *machine_ids: int, seconds: float = 30.0) -> int:
         """Keep machines for a gang; how many are."""
         wanted = np.array(machine_ids, dtype=np.int64)

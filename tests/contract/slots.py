@@ -1,10 +1,11 @@
-"""What workers report of slots: how each task of them ended, and which they keep."""
+"""What workers report of slots, task by task, and what becomes of the tasks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from omegacell.cellstate.model import AttemptState, Ended, Kept, Placement
+from omegacell.cellstate.store import Store
 
 
 def ended(
@@ -47,3 +48,15 @@ def kept(placement: Placement, task: int) -> Kept:
 def tasks_of(placement: Placement) -> range:
     """The indexes of the tasks of a slot."""
     return range(placement.first_index, placement.first_index + placement.count)
+
+
+def waiting(store: Store, job_id: int) -> list[tuple[int, int, int, int, int]]:
+    """First index, count, attempt, failures and losses of each of a job's retry ranges."""
+    return [
+        (one.first_index, one.count, one.attempt, one.failures, one.lost) for one in store.retries(job_id)
+    ]
+
+
+def ends(store: Store, job_id: int) -> list[tuple[int, int, AttemptState, bool]]:
+    """Task, attempt, state and finality of each of a job's outcomes."""
+    return [(one.task_index, one.attempt, one.state, one.final) for one in store.outcomes(job_id)]

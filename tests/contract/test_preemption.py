@@ -147,6 +147,15 @@ def test_two_claims_of_one_transaction_cannot_take_the_same_victim(
     assert answers(scheduler.commit(Wish(job, 1, victims=batch[:2]))) == [(0, Reason.VICTIM_GONE, 0)]
 
 
+def test_a_victim_named_twice_gives_its_room_once(
+    scene: Scene, scheduler: SchedulerHand, batch: tuple[Placement, ...], rule: dict[str, Any]
+) -> None:
+    job = urgent(scene, scheduler, cpu=2000, **rule)
+    verdict = scheduler.commit(Wish(job, 1, victims=(batch[0], batch[0])))
+    assert (answers(verdict), verdict.preempted.tolist()) == ([(0, Reason.VICTIM_GONE, 0)], [0])
+    assert preempted(scene, batch[0].job_id) == []
+
+
 def test_what_has_ended_is_gone_and_passed_over(
     scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
 ) -> None:

@@ -47,7 +47,7 @@ def test_a_job_that_ended_longer_ago_is_forgotten(
     for ask in (scene.store.job, scene.store.cancel, scene.store.explanation, scene.store.outcomes):
         with pytest.raises(NotFound, match=f"j{old}"):
             ask(old)
-    assert scene.store.definitions([old]) == scene.store.inputs(old, 0, 2) == ()
+    assert (scene.store.definitions([old]), scene.store.inputs(old, 0, 2)) == ((), ())
     assert len(scene.outcomes(young)) == 2
 
 

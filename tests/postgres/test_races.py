@@ -16,7 +16,7 @@ from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.errors import KeyConflict
 from omegacell.cellstate.model import AttemptState, JobState, Reason, Verdict
 from omegacell.cellstate.postgres import PostgresStore
-from tests.contract.scene import Scene, submission, transaction
+from tests.contract.scene import Scene, machine_spec, submission, transaction
 from tests.processes import eventually
 
 
@@ -177,6 +177,44 @@ def test_two_folds_of_one_job_count_each_report_once(
     assert (scene.job(job).succeeded, scene.job(job).state) == (4, JobState.SUCCEEDED)
 
 
+_RANGES_READ = "    SELECT array_agg(x.upto - x.due + 1"
+
+
+@contextmanager
+def held_between_two_statements(database: str) -> Iterator[None]:
+    """Every commit stops right after it has read the ranges that are due, until this context ends."""
+    with psycopg.connect(database, autocommit=True, options="-csearch_path=omega") as connection:
+        (row,) = connection.execute("SELECT pg_get_functiondef('place_claims'::regproc)").fetchall()
+        assert row[0].count(_RANGES_READ) == 1
+        stop = f"    PERFORM pg_advisory_xact_lock_shared(1);\n{_RANGES_READ}"
+        connection.execute(row[0].replace(_RANGES_READ, stop).encode())
+        connection.execute("SELECT pg_advisory_lock(1)")
+        yield
+        connection.execute("SELECT pg_advisory_unlock(1)")
+
+
+def test_a_range_reported_while_a_commit_numbers_its_slots_is_left_for_the_next(
+    scene: Scene, database: str, threads: ThreadPoolExecutor
+) -> None:
+    worker, scheduler = scene.worker(), scene.scheduler()
+    machine, other = (one.machine_id for one in worker.bring(machine_spec("m"), machine_spec("other")))
+    jobs = [scene.submit(tasks=3, retries=1, backoff_seconds=0.0) for _ in range(2)]
+    scheduler.claim()
+    scheduler.commit(*[(job, place, 1) for job in jobs for place in (machine, other)])
+    (again, failing), (waits, _) = (scene.store.placements(job) for job in jobs)
+    worker.end(again, waits, state=AttemptState.FAILED)
+    scheduler.claim()
+    with held_between_two_statements(database):
+        committed = threads.submit(scheduler.commit, *[(job, machine, 1) for job in jobs])
+        waiting(database, 1)
+        failed = threads.submit(worker.end, failing, state=AttemptState.FAILED)
+        eventually(lambda: len(scene.store.retries(jobs[0])) == 2, what="the second range is there")
+    verdict, _ = answers(committed, failed)
+    assert verdict.first_index.tolist() == [0, 0]
+    assert [one.first_index for one in scene.store.retries(jobs[0])] == [failing.first_index]
+    assert scene.store.retries(jobs[1]) == ()
+
+
 def test_one_key_submitted_by_two_at_once_makes_one_job(
     store: PostgresStore, threads: ThreadPoolExecutor
 ) -> None:
@@ -265,6 +303,28 @@ def test_a_reporter_that_dies_before_its_fold_leaves_it_to_the_next_reap(
     store.reap()
     assert scene.job(ending).state is JobState.SUCCEEDED
     assert scheduler.claim_ids() == [failing]
+
+
+def test_a_job_that_ends_while_it_is_checked_breaks_no_invariant(
+    scene: Scene, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = scene.worker()
+    job = scene.submit()
+    scene.scheduler().place(job, worker.machine())
+    connections = store._connections
+    call = connections.call
+
+    def reporting_behind_the_fold(function: str, *arguments: Any) -> Any:
+        answer = call(function, *arguments)
+        if function == "fold_jobs":
+            with dying_before_the_fold(store, monkeypatch):
+                worker.end_job(job)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connections, "call", reporting_behind_the_fold)
+        assert store.check() == ()
+    assert scene.job(job).state is JobState.RUNNING
 
 
 def test_a_report_sent_again_makes_up_for_a_fold_that_was_not_made(

@@ -16,13 +16,11 @@ from omegacell.cellstate.model import (
     MachineExtras,
     MachineRows,
     Preemption,
-    SchedulerStatus,
     Verdict,
 )
 from omegacell.cellstate.store import Store
 
 _AS_THEY_ARE = frozenset({int, str, bool, bytes, type(None)})
-_WAITS = {"jobs_claimed", "wait_p50_seconds", "wait_p99_seconds"}
 _MICROSECONDS = 6
 """PostgreSQL's timestamps have six decimals; a float of today's seconds is off by less than half of that."""
 
@@ -75,7 +73,7 @@ def rows(found: MachineRows, now: float) -> dict[int, Any]:
     """The machines' rows by id, each with its devices, named resources and reservation (if it still holds)."""
     columns = (found.claim_sequence, found.version, found.capacity, found.used, found.available)
     values = zip(*(column.tolist() for column in columns), strict=True)
-    by_machine = {
+    by_machine: dict[int, dict[str, Any]] = {
         machine_id: {"row": row, "devices": [], "custom": [], "reserved": []}
         for machine_id, row in zip(found.machine_id.tolist(), values, strict=True)
     }
@@ -111,19 +109,11 @@ def outcome_of(call: Callable[[], Any]) -> tuple[str, Any]:
 
 
 def cell(store: Store) -> dict[str, Any]:
-    """The jobs and machines, and whether all is right with them."""
+    """The jobs and machines."""
     return {
-        "violations": plain(store.check()),
         "jobs": plain(store.jobs(limit=1000)),
         "machines": plain(store.machines()),
     }
-
-
-def of_schedulers(found: tuple[SchedulerStatus, ...], *, waits: bool) -> list[Any]:
-    """The schedulers; without the waits of the jobs that they were the first to take, if so wished."""
-    return [
-        {name: value for name, value in one.items() if waits or name not in _WAITS} for one in plain(found)
-    ]
 
 
 def of_preemptions(found: tuple[Preemption, ...]) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from omegacell.cellstate.model import DEVICE_MILLI, Placement, Settlement, Transaction
+from omegacell.cellstate.model import DEVICE_MILLI, CommitMode, Placement, Settlement, Transaction
 from tests.contract.wishes import Wish, transaction_of
 from tests.stateful import happenings, observation
 from tests.stateful.clients import ClientSteps
@@ -73,7 +73,7 @@ class SchedulerSteps(ClientSteps):
         jobs = self.one.jobs(limit=1000)
         return [job.job_id for job in reversed(jobs) if job.claimed_by == scheduler.holder_id]
 
-    @step(pick=who, claims=claim_lists, others=alternatives, sound=mostly, by_holder=mostly)
+    @step(weight=2, pick=who, claims=claim_lists, others=alternatives, sound=either, by_holder=mostly)
     def commit(
         self, *, pick: int, claims: list[ClaimPick], others: list[int], sound: bool, by_holder: bool
     ) -> None:
@@ -135,8 +135,10 @@ class SchedulerSteps(ClientSteps):
 
     def victims(self, claim: ClaimPick, job_id: int, machine_id: int) -> tuple[Placement, ...]:
         """What the claim would end: what is there of lower priority, or anything there ever was."""
+        if not claim.bold:
+            return self.among(self.lower(job_id, machine_id), claim.victims)
         stale = [*self.placements, *self.held_placements()][-24:]
-        return self.among(stale if claim.bold else self.lower(job_id, machine_id), claim.victims)
+        return tuple(stale[pick % len(stale)] for pick in claim.victims) if stale else ()
 
     def lower(self, job_id: int, machine_id: int) -> list[Placement]:
         """What the machine holds of jobs of lower priority than this one's."""
@@ -214,22 +216,23 @@ class SchedulerSteps(ClientSteps):
 
     @step(
         pick=who,
-        job_pick=picks,
+        gang=mostly,
+        cpu=one_of((1000, 4000)),
         machine_picks=some(picks, 1, 3),
         seconds=one_of((1.0, 4.0, 100.0)),
     )
-    def reserve(self, pick: int, job_pick: int, machine_picks: list[int], seconds: float) -> None:
-        """Machines for a job that is held, where there is one."""
+    def reserve(self, *, pick: int, gang: bool, cpu: int, machine_picks: list[int], seconds: float) -> None:
+        """Machines for a new gang that is held, or for any job."""
+        if gang:
+            self.submit([{"tasks": 3, "cpu": cpu, "commit": CommitMode.GANG, "priority": 200}])
+            self.claim_jobs(pick, 100)
         scheduler = self.scheduler(pick)
-        jobs = self.held_by(scheduler) or [*self.job_ids(), 99]
-        machine_ids = np.array([machine_pick % 4 + 1 for machine_pick in machine_picks], dtype=np.int64)
+        job_id = [99, *self.job_ids()][-1 if gang else machine_picks[0] % (len(self.job_ids()) + 1)]
+        machine_ids = np.array(
+            sorted({machine_pick % 4 + 1 for machine_pick in machine_picks}), dtype=np.int64
+        )
         reserved = self.same(
-            lambda store, which: store.reserve(
-                *scheduler.key(which),
-                jobs[job_pick % len(jobs)],
-                np.unique(machine_ids),
-                seconds=seconds,
-            )
+            lambda store, which: store.reserve(*scheduler.key(which), job_id, machine_ids, seconds=seconds)
         )
         self.happened["a machine was reserved"] += reserved or 0
 

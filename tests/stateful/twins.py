@@ -34,7 +34,9 @@ class TwinStores(SchedulerSteps, WorkerSteps):
     """All steps, and those in which several parties act."""
 
     def begin(self) -> None:
-        """A cell that can do something from the first step on."""
+        """A cell that can do something from the first step on, with a machine that is down."""
+        self.register_worker(1, 0, proven_dead=False, brings=True)
+        self.release_worker(0)
         self.register_worker(0, 0, proven_dead=False, brings=True)
         self.register_scheduler(0)
         self.submit([{"tasks": 3, "retries": 1}, {"tasks": 2, "commit": CommitMode.ALL_OR_NOTHING}])
@@ -49,7 +51,7 @@ class TwinStores(SchedulerSteps, WorkerSteps):
         self.compare_all()
 
     @step(
-        weight=5,
+        weight=7,
         claims=claim_lists,
         others=alternatives,
         spec=specifications,

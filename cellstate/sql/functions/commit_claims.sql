@@ -34,6 +34,7 @@ DECLARE
     v_fits boolean;
     v_coarse boolean;
     v_gang boolean;
+    v_plain boolean;
     v_extended boolean;
     v_tasks bigint[] := p_tasks;
     v_slot_devices bigint[] := '{}';
@@ -73,9 +74,9 @@ BEGIN
         PERFORM 1 FROM machine m WHERE m.machine_id = ANY (p_machines) ORDER BY m.machine_id FOR UPDATE;
 
         SELECT array_agg(a.cpu_milli), array_agg(a.memory_bytes), array_agg(a.disk_bytes), array_agg(a.coarse),
-               array_agg(a.remaining), array_agg(a.needed), array_agg(a.gang), bool_and(a.mine AND a.plain),
+               array_agg(a.remaining), array_agg(a.needed), array_agg(a.gang), bool_and(a.mine), bool_and(a.plain),
                bool_or(a.coarse), bool_or(a.gang)
-        INTO j_cpu, j_memory, j_disk, j_coarse, j_left, j_needed, j_gang, v_fits, v_coarse, v_gang
+        INTO j_cpu, j_memory, j_disk, j_coarse, j_left, j_needed, j_gang, v_fits, v_plain, v_coarse, v_gang
         FROM (
             SELECT j.cpu_milli, j.memory_bytes, j.disk_bytes, j.detection = 'coarse' AS coarse,
                    s.task_count - s.next_index - s.never_placed AS remaining,
@@ -93,7 +94,7 @@ BEGIN
             FROM unnest(p_job, p_tasks) WITH ORDINALITY AS c(job, tasks, ord);
         END IF;
 
-        v_fits := v_fits AND p_devices = '{}';
+        v_fits := v_fits AND v_plain AND p_devices = '{}';
         IF v_fits THEN
             SELECT array_agg(a.cpu), array_agg(a.memory), array_agg(a.disk), array_agg(a.claim_sequence),
                    array_agg(a.epoch), coalesce(bool_and(a.open), false), bool_or(a.extended)
@@ -153,12 +154,15 @@ BEGIN
             p_jobs, p_machines, p_job, CASE WHEN v_fits THEN p_machine ELSE commit_claims.placed_on END, accepted, v_tasks,
             j_cpu, j_memory, j_disk, m_epoch, v_slot_devices, v_now) r;
         PERFORM count_claims(p_scheduler, p_job, p_slots, accepted, reason);
-        IF NOT v_fits THEN
-            PERFORM charge_extras(p_jobs, p_machines, p_job, placed_on, accepted, v_slot_devices);
+        IF NOT v_plain THEN
+            PERFORM charge_extras(p_jobs, p_machines, array_agg(c.job ORDER BY c.ord, g.i),
+                                  array_agg(c.machine ORDER BY c.ord, g.i), v_slot_devices)
+            FROM unnest(p_job, commit_claims.placed_on, accepted) WITH ORDINALITY AS c(job, machine, slots, ord)
+            CROSS JOIN LATERAL generate_series(1, c.slots) AS g(i) HAVING count(*) > 0;
         END IF;
         IF v_gang THEN
-            DELETE FROM reservation r USING unnest(p_job, accepted) AS c(job, slots)
-            WHERE r.job_id = p_jobs[c.job] AND c.slots > 0;
+            DELETE FROM reservation r WHERE r.job_id = ANY (ARRAY(
+                SELECT DISTINCT p_jobs[c.job] FROM unnest(p_job, accepted) AS c(job, slots) WHERE c.slots > 0));
         END IF;
 
         WITH charge AS (

@@ -6,6 +6,8 @@
 -- told of twice in one call.
 -- One row: the ordinals that were accepted, and the machines that changed.
 -- Locks: placements; the caller has locked the machines.
+--
+-- NOT IN, as it is hashed: the planner takes a CTE of unnested arrays for a few rows, and NOT EXISTS for a loop in a loop.
 CREATE FUNCTION end_placements(
     p_job bigint[], p_first bigint[], p_task bigint[], p_attempt bigint[], p_machine bigint[], p_epoch bigint[],
     p_state text[], p_exit_code bigint[], p_started double precision[], p_ended double precision[], p_result bytea[],
@@ -51,7 +53,7 @@ BEGIN
     ), ending AS MATERIALIZED (
         SELECT h.*, CASE WHEN p_reported AND h.preempted_by IS NOT NULL THEN 'preempted' ELSE h.said END AS state
         FROM hit h
-        WHERE NOT EXISTS (SELECT FROM kept k WHERE k.job_id = h.job_id AND k.task_index = h.task_index)
+        WHERE (h.job_id, h.task_index) NOT IN (SELECT k.job_id, k.task_index FROM kept k)
     ), judged AS MATERIALIZED (
         SELECT e.*, d.final, d.counted, d.failures AS next_failures, d.lost AS next_lost,
                v_now + CASE WHEN d.delayed THEN make_interval(secs => backoff_seconds(
@@ -68,7 +70,7 @@ BEGIN
         SELECT g.job_id, g.first_index, i.task_index, g.attempt, g.failures, g.lost
         FROM slot g CROSS JOIN LATERAL generate_series(g.first_index, g.first_index + g.count - 1) AS i(task_index)
         WHERE g.count > 1 AND i.task_index IS DISTINCT FROM g.kept_task
-          AND NOT EXISTS (SELECT FROM ending e WHERE e.job_id = g.job_id AND e.task_index = i.task_index)
+          AND (g.job_id, i.task_index) NOT IN (SELECT e.job_id, e.task_index FROM ending e)
     ), removed AS (
         DELETE FROM placement p USING slot g
         WHERE p.job_id = g.job_id AND p.first_index = g.first_index AND g.kept_task IS NULL

@@ -78,16 +78,18 @@ BEGIN
     LEFT JOIN machine m ON m.machine_id = u.machine_id;
 
     IF v_devices THEN
-        SELECT array_agg(x.milli ORDER BY x.ord, x.device_index) INTO d_free FROM (
-            SELECT u.ord, d.device_index, 1000 - d.used_milli AS milli
-            FROM unnest(p_machines) WITH ORDINALITY AS u(machine_id, ord) JOIN device d ON d.machine_id = u.machine_id
-        ) x;
-        SELECT array_agg(x.n ORDER BY x.ord), array_agg(x.before ORDER BY x.ord) INTO m_devices, m_device FROM (
-            SELECT c.ord, c.n, sum(c.n) OVER (ORDER BY c.ord) - c.n AS before FROM (
-                SELECT u.ord, (SELECT count(*) FROM device d WHERE d.machine_id = u.machine_id) AS n
-                FROM unnest(p_machines) WITH ORDINALITY AS u(machine_id, ord)
-            ) c
-        ) x;
+        WITH d AS MATERIALIZED (
+            SELECT u.ord, x.device_index, 1000 - x.used_milli AS milli
+            FROM unnest(p_machines) WITH ORDINALITY AS u(machine_id, ord) JOIN device x ON x.machine_id = u.machine_id
+        )
+        SELECT (SELECT array_agg(d.milli ORDER BY d.ord, d.device_index) FROM d),
+               array_agg(c.n ORDER BY c.ord), array_agg(c.upto - c.n ORDER BY c.ord)
+        INTO d_free, m_devices, m_device
+        FROM (
+            SELECT u.ord, coalesce(n.n, 0) AS n, coalesce(sum(n.n) OVER (ORDER BY u.ord), 0) AS upto
+            FROM generate_subscripts(p_machines, 1) AS u(ord)
+            LEFT JOIN (SELECT d.ord, count(*) AS n FROM d GROUP BY d.ord) n ON n.ord = u.ord
+        ) c;
     END IF;
     IF v_customs THEN
         SELECT array_agg((SELECT jsonb_object_agg(c.name, c.capacity_milli - c.used_milli)
@@ -296,6 +298,7 @@ BEGIN
             EXIT WHEN reason[i] IN (30, 32) OR v_left = 0 OR v_alternatives = 0;
             v_rank := CASE WHEN v_rank IS NULL THEN v_first_rank ELSE v_rank + 1 END;
             IF v_rank IS NULL OR v_rank > v_alternatives OR p_alternative_job[v_rank] <> v_j THEN
+                v_first_rank := v_rank; -- nor will the job's next claim find any with room
                 v_rank := -1;
                 EXIT;
             END IF;

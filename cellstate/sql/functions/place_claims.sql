@@ -73,15 +73,23 @@ BEGIN
         RETURN;
     END IF;
 
+    -- Read once: a report that commits meanwhile may bring further ranges. A slot takes of one range, so no more are needed.
     SELECT array_agg(r.job_id), array_agg(r.first_index), array_agg(r.count), array_agg(r.attempt),
            array_agg(r.failures), array_agg(r.lost)
     INTO r_job, r_first, r_count, r_attempt, r_failures, r_lost
-    FROM (SELECT * FROM retry t WHERE t.job_id = ANY (p_jobs) AND t.not_before <= p_now
-          ORDER BY t.job_id, t.first_index) r;
-    SELECT array_agg(x.n ORDER BY x.ord), array_agg(x.upto ORDER BY x.ord) INTO j_at, j_to FROM (
-        SELECT c.ord, (sum(c.due) OVER (ORDER BY c.ord) - c.due + 1)::int AS n, (sum(c.due) OVER (ORDER BY c.ord))::int AS upto
-        FROM (SELECT u.ord, (SELECT count(*) FROM retry t WHERE t.job_id = u.id AND t.not_before <= p_now) AS due
-              FROM unnest(p_jobs) WITH ORDINALITY AS u(id, ord)) c
+    FROM (
+        SELECT d.*
+        FROM (SELECT c.job, sum(c.slots) AS slots FROM unnest(p_job, p_accepted) AS c(job, slots) GROUP BY c.job) w
+        CROSS JOIN LATERAL (
+            SELECT * FROM retry t WHERE t.job_id = p_jobs[w.job] AND t.not_before <= p_now
+            ORDER BY t.first_index LIMIT w.slots
+        ) d
+        ORDER BY w.job, d.first_index
+    ) r;
+    SELECT array_agg(x.upto - x.due + 1 ORDER BY x.ord), array_agg(x.upto ORDER BY x.ord) INTO j_at, j_to FROM (
+        SELECT u.ord, count(r.job_id) AS due, sum(count(r.job_id)) OVER (ORDER BY u.ord) AS upto
+        FROM unnest(p_jobs) WITH ORDINALITY AS u(id, ord) LEFT JOIN unnest(r_job) AS r(job_id) ON r.job_id = u.id
+        GROUP BY u.ord
     ) x;
     r_from := r_first;
     first_index := array_fill(-1::bigint, ARRAY[cardinality(p_job)]);

@@ -32,10 +32,12 @@ def test_older_row_changes_nothing() -> None:
 def test_of_two_rows_of_one_machine_the_newer_wins_whatever_their_order() -> None:
     newer, older = rows([[1, 0, 0]], version=5), rows([[2, 0, 0]], version=4)
     both = MachineRows(
-        **{
-            name: np.concatenate((getattr(newer, name), getattr(older, name)))
-            for name in ("machine_id", "version", "claim_sequence", "capacity", "used", "available")
-        }
+        machine_id=np.concatenate((newer.machine_id, older.machine_id)),
+        version=np.concatenate((newer.version, older.version)),
+        claim_sequence=np.concatenate((newer.claim_sequence, older.claim_sequence)),
+        capacity=np.concatenate((newer.capacity, older.capacity)),
+        used=np.concatenate((newer.used, older.used)),
+        available=np.concatenate((newer.available, older.available)),
     )
     snapshot = Snapshot()
     snapshot.apply(changes(both))

@@ -208,6 +208,20 @@ def test_a_report_of_the_machine_tells_whether_a_winner_waits_there() -> None:
     assert not ledger.delivered(batch)
 
 
+def test_an_answer_that_a_report_has_overtaken_is_known_not_to_be_the_last_word_on_a_waiting_winner() -> None:
+    ledger = Ledger()
+    victim, winner = placement(job_id=7), placement()
+    ledger.decide(held(victim), 0.0)
+    ledger.note([end_of(victim)])
+    asked_at = time.monotonic()
+    batch = ledger.next_batch()
+    assert batch is not None
+    assert not ledger.delivered(batch)
+    late = ledger.decide(held(replace(victim, stop=Stop.PREEMPT, preempted_by=1), winner), asked_at)
+    assert ledger.overtaken(late)
+    assert not ledger.overtaken(ledger.decide(held(winner), time.monotonic()))
+
+
 def test_on_leaving_a_stopped_task_is_left_to_be_lost_and_the_others_of_its_slot_are_not() -> None:
     ledger = Ledger()
     several, single, done = slot(5), placement(7), placement(8)

@@ -110,10 +110,21 @@ def test_others_start_beside_a_waiting_winner_and_what_ran_of_its_job_runs_on() 
     assert (decision.start, decision.kill) == ((other,), ())
 
 
-def test_a_winner_that_is_stopped_before_it_started_ends_without_running() -> None:
+def test_a_winner_that_is_stopped_before_it_started_ends_without_running_once_its_victims_are_gone() -> None:
     stopped = placement(stop=Stop.CANCEL)
     decision = reconcile(held(VICTIM, stopped), RUNNING_VICTIM, set(), {})
-    assert (decision.refuse, decision.waiting) == ((stopped,), frozenset())
+    assert (decision.start, decision.refuse) == ((), ())
+    assert decision.waiting == {5}
+    assert reconcile(held(stopped), {}, set(), {}).refuse == (stopped,)
+
+
+def test_the_winner_of_a_waiting_winner_waits_for_its_victims_too() -> None:
+    between = placement(stop=Stop.PREEMPT, preempted_by=3)
+    best = placement(job_id=3)
+    decision = reconcile(held(VICTIM, between, best), RUNNING_VICTIM, set(), {})
+    assert (decision.start, decision.refuse) == ((), ())
+    decision = reconcile(held(between, best), {}, set(), {})
+    assert (decision.start, decision.refuse) == ((), (between,))
 
 
 def test_a_split_slot_is_found_by_either_key() -> None:
