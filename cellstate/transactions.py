@@ -17,6 +17,9 @@ from omegacell.cellstate.model import (
     Transaction,
 )
 
+SLOTS_AT_MOST = 1_000_000
+"""Of one claim: more would be a slip, and so many times an amount stays far from the largest integer."""
+
 
 def check_transaction(transaction: Transaction) -> None:
     """SpecInvalid unless arrays are as long as they must, together by job and claim, and within their bounds."""
@@ -37,6 +40,12 @@ def _check_claims(transaction: Transaction) -> None:
     _check_together(transaction, transaction.job_id, "claims")
     _check_each(
         transaction, transaction.slots < 1, transaction.slots, "slots, expected at least 1; leave it out"
+    )
+    _check_each(
+        transaction,
+        transaction.slots > SLOTS_AT_MOST,
+        transaction.slots,
+        f"slots, expected at most {SLOTS_AT_MOST}; claim the others in another transaction",
     )
     tasks = transaction.tasks
     _check_each(

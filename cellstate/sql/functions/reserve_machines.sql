@@ -12,8 +12,8 @@ DECLARE
     v_new bigint[];
     v_priority int;
 BEGIN
-    PERFORM check_scheduler(p_scheduler, p_token);
     PERFORM 1 FROM job_state s WHERE s.job_id = p_job FOR UPDATE;
+    PERFORM check_scheduler(p_scheduler, p_token); -- under the lock: a newer incarnation waits for it or has it
     SELECT j.priority INTO v_priority
     FROM job j JOIN job_state s ON s.job_id = j.job_id
     WHERE j.job_id = p_job AND j.commit = 'gang' AND s.claimed_by = p_scheduler AND NOT s.cancel_requested;

@@ -10,12 +10,12 @@ AS $$
 DECLARE
     v_held bigint[];
 BEGIN
-    PERFORM check_scheduler(p_scheduler, p_token);
     PERFORM set_config('synchronous_commit', 'off', true);
     SELECT array_agg(l.job_id) INTO v_held FROM (
         SELECT s.job_id FROM job_state s
         WHERE s.job_id = ANY (p_job) AND s.claimed_by = p_scheduler ORDER BY s.job_id FOR UPDATE
     ) l;
+    PERFORM check_scheduler(p_scheduler, p_token); -- under the locks: a newer incarnation waits for them or has them
     IF v_held IS NULL THEN
         RETURN;
     END IF;
