@@ -44,8 +44,8 @@ class SchedulerConfig:
     After `alternatives_after_conflicts` attempts in a row with a conflict (0: never) a job's claims carry up
     to `alternatives_at_most` other machines (alternatives.py).
 
-    `preemption`: jobs without room may end placements of lower priority, `max_victims_per_attempt` of them. A
-    gang without room gets machines reserved for `reserve_seconds` after `reserve_after_attempts` fruitless
+    `preemption`: jobs without room may end placements of lower priority, `max_victims_per_attempt` of them; a
+    gang that would need more takes none. A gang without room gets machines reserved for `reserve_seconds` after `reserve_after_attempts` fruitless
     attempts in a row (0: never) and a wait of `reserve_after_seconds`; then ages anew (reserve.py).
     """
 
@@ -59,7 +59,7 @@ class SchedulerConfig:
     alternatives_after_conflicts: int = 3
     alternatives_at_most: int = 1_000
     preemption: bool = True
-    max_victims_per_attempt: int = 64
+    max_victims_per_attempt: int = 1_000
     reserve_after_attempts: int = 5
     reserve_after_seconds: float = 5.0
     reserve_seconds: float = 20.0
