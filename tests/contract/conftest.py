@@ -16,6 +16,26 @@ from tests.contract.scene import Scene, SchedulerHand, WorkerHand
 from tests.reset import empty
 
 
+class TheTestsClock:
+    """The clock of whichever test runs: the PostgreSQL store outlives them."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(0.0)
+
+    def now(self) -> float:
+        """The time in the current test."""
+        return self.clock.now()
+
+
+@pytest.fixture(scope="session")
+def kept_store(kept_database: str) -> Iterator[tuple[PostgresStore, TheTestsClock]]:
+    """One store for all tests: a new session would make every plan anew."""
+    clock = TheTestsClock()
+    store = PostgresStore(kept_database, clock=clock)
+    yield store, clock
+    store.close()
+
+
 @pytest.fixture(params=["memory", "postgres"])
 def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Store]:
     """An empty cell whose time is `clock`; its invariants are checked after the test."""
@@ -23,13 +43,12 @@ def store(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Store]
     if request.param == "memory":
         store = MemoryStore(clock)
     else:
-        dsn = request.getfixturevalue("kept_database")
-        empty(dsn)
-        store = PostgresStore(dsn, clock=clock)
+        empty(request.getfixturevalue("kept_database"))
+        store, current = request.getfixturevalue("kept_store")
+        current.clock = clock
     yield store
-    try:
-        assert store.check() == ()
-    finally:
+    assert store.check() == ()
+    if request.param == "memory":
         store.close()
 
 
