@@ -45,8 +45,9 @@ class SchedulerConfig:
     to `alternatives_at_most` other machines (alternatives.py).
 
     `preemption`: jobs without room may end placements of lower priority, `max_victims_per_attempt` of them; a
-    gang that would need more takes none. A gang without room gets machines reserved for `reserve_seconds` after `reserve_after_attempts` fruitless
-    attempts in a row (0: never) and a wait of `reserve_after_seconds`; then ages anew (reserve.py).
+    gang that would need more takes none. A gang without room gets machines reserved for `reserve_seconds` after
+    `reserve_after_attempts` fruitless attempts in a row (0: never) and a wait of `reserve_after_seconds`; then ages
+    anew (reserve.py).
     """
 
     jobs_per_attempt: int = 16

@@ -21,6 +21,9 @@ from omegacell.schedulers.attempt import Finished, JobAttempt, conflicting
 from omegacell.schedulers.refusals import NOT_ASKED
 from omegacell.schedulers.retry import GiveUp, RetryAt
 
+_DEFAULT_PRIORITY = 100
+"""Jobs of no more are not told that nobody gives way to them: they did not ask for it."""
+
 _SHOWN = 5
 """Lost claims listed one by one; the rest is in the count."""
 
@@ -44,6 +47,7 @@ def build(scheduler: str, finished: Finished, position: int, snapshot: Snapshot,
         "room": _room(planned),
         "conflicts": tally.conflicts,
         "preempted": int(finished.verdict.preempted[_claims_of(finished, position)].sum()),
+        "unyielding": _unyielding(planned),
         "alternatives": _alternatives(finished, position),
         "reserved": asdict(finished.holds[position]) if finished.holds[position] else {},
         "lost": _lost_claims(finished, position, snapshot),
@@ -69,6 +73,12 @@ def _amounts(job: ClaimedJob) -> dict[str, int]:
         "gpu": amounts.gpu_milli,
         **dict(amounts.custom),
     }
+
+
+def _unyielding(planned: JobAttempt) -> int:
+    """The priority of a job that asks for more than the default's and found nobody to take the place of, else 0."""
+    nobody = planned.refusals is not NOT_ASKED and not len(planned.claims.victims.claim)
+    return planned.job.priority if nobody and planned.job.priority > _DEFAULT_PRIORITY else 0
 
 
 def _claims_of(finished: Finished, position: int) -> slice:
@@ -176,6 +186,11 @@ def _of_help(told: Mapping[str, Any]) -> list[str]:
         )
     if taken := told.get("preempted"):
         sentences.append(f"{_count(taken, 'placement')} of lower priority gave way to it.")
+    if priority := told.get("unyielding"):
+        sentences.append(
+            f"Not enough of what holds the machines may give way to it: that has a priority below {priority} and is "
+            "preemptible."
+        )
     if others := told.get("alternatives"):
         sentences.append(
             f"As {_count(others['conflicts'], 'attempt')} in a row had lost to other schedulers, its claims named "
@@ -198,7 +213,7 @@ def _of_room(told: Mapping[str, Any]) -> list[str]:
         )
     kept = room.get("reserved", 0)
     if kept:
-        sentences.append(f"{kept} {of_all} {_are(kept)} reserved for a gang.")
+        sentences.append(f"{kept} {of_all} {_are(kept)} reserved for a gang; omega machines says for which.")
     for constraint, refused in room["constraints"].items():
         available = room["machines"] - room["unavailable"] - kept
         if refused == available:

@@ -27,7 +27,7 @@ _LONGEST_LINE = 200
 _HOW = {
     AttemptState.START_FAILED: "could not start",
     AttemptState.TIMED_OUT: "timed out",
-    AttemptState.PREEMPTED: "was preempted",
+    AttemptState.PREEMPTED: "gave way",
     AttemptState.LOST: "was lost",
 }
 
@@ -130,7 +130,7 @@ def _failed(store: ClientStore, job_id: int) -> Iterator[str]:
     failed = [one for one in store.outcomes(job_id, final_only=True) if one.state not in fine]
     for outcome in failed[:_NAMED]:
         task = task_text(job_id, outcome.task_index)
-        yield f"Task {outcome.task_index} {_how(outcome)}; see: omega logs {task}."
+        yield f"Task {outcome.task_index} {_how(outcome)}{_used_up(outcome)}; see: omega logs {task}."
 
 
 def _running_again(store: ClientStore, job_id: int, *, now: float) -> Iterator[str]:
@@ -146,9 +146,18 @@ def _running_again(store: ClientStore, job_id: int, *, now: float) -> Iterator[s
         yield f"Attempt {outcome.attempt} of task {outcome.task_index} {_how(outcome)}; it {when}."
 
 
+def _used_up(outcome: Outcome) -> str:
+    """Why it did not run again, where that is not plain from how it ended."""
+    if outcome.state in (AttemptState.LOST, AttemptState.PREEMPTED):
+        return ", and may not run again (max_lost is used up, or on_lost is 'fail')"
+    return ""
+
+
 def _how(outcome: Outcome) -> str:
     """How an attempt ended, its exit code, and what it said itself."""
     how = _HOW.get(outcome.state, outcome.state.value)
+    if outcome.state is AttemptState.PREEMPTED and not outcome.error.startswith("preempted by"):
+        return "was stopped to run again (its machine is drained, or its gang starts again together)"
     if outcome.exit_code > 0:  # -1 where nothing ran to an end
         how += f" with exit code {outcome.exit_code}"
     error = "" if outcome.error == f"exit code {outcome.exit_code}" else outcome.error

@@ -12,7 +12,7 @@ import sysconfig
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -37,9 +37,30 @@ def dump(value: object) -> bytes:
     raise SpecInvalid(f"{_described(value)} does not pickle: {cause}; {advice}")
 
 
-def user_modules() -> list[ModuleType]:
+def user_modules() -> tuple[ModuleType, ...]:
     """Loaded modules that are neither omegacell's, nor the standard library's, nor installed."""
-    return [module for module in list(sys.modules.values()) if _is_users_own(module)]
+    loaded = tuple(sys.modules.values())
+    return _own_among(_Loaded(loaded))
+
+
+class _Loaded:
+    """Modules as a key: equal while the same ones are loaded."""
+
+    def __init__(self, modules: tuple[ModuleType, ...]) -> None:
+        self.modules = modules
+        self._ids = tuple(map(id, modules))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Loaded) and self._ids == other._ids
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
+
+
+@lru_cache(maxsize=1)
+def _own_among(loaded: _Loaded) -> tuple[ModuleType, ...]:
+    """Kept, as thousands of items are pickled one by one and a program has a thousand modules."""
+    return tuple(module for module in loaded.modules if _is_users_own(module))
 
 
 def _is_users_own(module: object) -> bool:

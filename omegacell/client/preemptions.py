@@ -19,7 +19,8 @@ def sentences(store: ClientStore, job_id: int) -> Iterator[str]:
     if taken := taken_from(records, job_id):
         yield f"It took the place of {_tasks(taken.total())} of lower priority: {by_job(taken, 'of')}."
     if given := given_to(records, job_id):
-        yield f"{given.total()} of its tasks gave way to jobs of higher priority: {by_job(given, 'to')}."
+        times = "once" if given.total() == 1 else f"{given.total()} times"
+        yield f"Tasks of it gave way to jobs of higher priority {times}: {by_job(given, 'to')}."
 
 
 def reserved(store: ClientStore, job_id: int, *, now: float) -> Iterator[str]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import cloudpickle
 import pytest
@@ -36,6 +37,16 @@ def test_what_is_installed_or_standard_is_a_reference() -> None:
         assert len(pickling.dump(thing)) < 200
     modules = {module.__name__ for module in pickling.user_modules()}
     assert not modules & {"json", "pytest", "numpy", "omegacell", "omegacell.client.pickling", "__main__"}
+
+
+def test_modules_are_looked_through_again_only_when_others_are_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = pickling.user_modules()
+    assert pickling.user_modules() is first
+    monkeypatch.setitem(sys.modules, "mine", mine := ModuleType("mine"))
+    mine.__file__ = "/somewhere/of/mine.py"
+    assert mine in pickling.user_modules()
 
 
 def test_the_register_of_cloudpickle_is_left_as_it_was() -> None:

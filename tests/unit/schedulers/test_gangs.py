@@ -150,7 +150,9 @@ def test_others_keep_off_reserved_machines_and_are_told() -> None:
     (small, other) = (cell.submit(), cell.submit())
     cell.run(scheduler)
     assert [slot.machine_id for slot in cell.store.placements(small)] == [3]
-    assert "2 of 3 machines are reserved for a gang." in render(cell.store.explanation(other))
+    assert "2 of 3 machines are reserved for a gang; omega machines says for which." in render(
+        cell.store.explanation(other)
+    )
     assert cell.store.job(gang).placed == 0
 
 

@@ -69,10 +69,21 @@ def test_job_of_higher_priority_takes_just_the_room_it_needs() -> None:
 def test_equals_and_protected_ones_are_never_named() -> None:
     for more in ({"priority": 200}, {"priority": 10, "preemptible": False}):
         cell, batch = full(4_000, **more)
-        cell.submit(priority=200)
+        urgent = cell.submit(priority=200)
         finished = cell.run(cell.scheduler(BatchScheduler))
         assert len(finished.attempt.transaction.job_id) == 0
         assert stopped(cell, batch) == 0
+        said = " ".join(render(cell.store.explanation(urgent)))
+        assert (
+            "Not enough of what holds the machines may give way to it: that has a priority below 200" in said
+        )
+
+
+def test_a_job_of_no_special_priority_is_not_told_that_nobody_gives_way() -> None:
+    cell, _ = full(4_000)
+    waiting = cell.submit(priority=100)
+    cell.run(cell.scheduler(BatchScheduler))
+    assert "give way" not in " ".join(render(cell.store.explanation(waiting)))
 
 
 def test_switched_off_nobody_is_asked() -> None:
