@@ -29,6 +29,7 @@ from omegacell.cellstate.model import (
     WorkerSpec,
 )
 from omegacell.cellstate.snapshot import Snapshot
+from omegacell.cellstate.store import Store
 from omegacell.schedulers.policy import Request
 from omegacell.schedulers.scheduler import Scheduler
 from omegacell.schedulers.view import AttemptView
@@ -158,11 +159,17 @@ def claimed_job(**more: Any) -> ClaimedJob:
 
 
 class MemoryCell:
-    """A memory store with machines and an owned clock."""
+    """A memory store with machines and an owned clock; or another store, under its own `clock`."""
 
-    def __init__(self, *machines: int | Amounts, attributes: Sequence[Mapping[str, str]] = ()) -> None:
-        self.clock = ManualClock(START)
-        self.store = MemoryStore(self.clock)
+    def __init__(
+        self,
+        *machines: int | Amounts,
+        attributes: Sequence[Mapping[str, str]] = (),
+        store: Store | None = None,
+        clock: ManualClock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock(START)
+        self.store: Store = store or MemoryStore(self.clock)
         self._submissions = 0
         spec = WorkerSpec(name="worker", host="host", boot_id="boot", pid=1)
         self.worker = self.store.register_worker(spec, lease_seconds=1e9)
