@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +24,7 @@ _EXPECTED = {
     "int_parsing": "a whole number",
     "int_type": "a whole number",
     "less_than_equal": "at most {le}",
+    "model_type": "names with their values",
     "sequence_str": "a list",
     "is_instance_of": "a list",
     "string_too_short": "some text",
@@ -46,22 +47,13 @@ class Edge(BaseModel):
             raise SpecInvalid(sentence(error, type(self))) from None
 
 
-def refuse_unsupported(owner: str, written: Mapping[str, Any], names: Sequence[str]) -> None:
-    """SpecInvalid if one of `names` is asked for (empty and None are not asking)."""
-    for name in names:
-        if written.get(name):
-            raise SpecInvalid(
-                f"{name}={written[name]!r} of {owner} is not supported in this version; leave it out"
-            )
-
-
 def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """What is wrong first, as one sentence: the field, its value, what was expected, what to do."""
     details = min(error.errors(include_url=False), key=lambda one: len(one["loc"]) > 0)
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, SpecInvalid):
         return str(cause)
-    owner = model.__name__.lower()
+    owner = _owner(model)
     field = str(details["loc"][0]) if details["loc"] else owner
     if details["type"] == "extra_forbidden":
         return _unknown(field, owner, tuple(model.model_fields))
@@ -92,6 +84,11 @@ def expected(details: ErrorDetails) -> str:
     return f"expected {message[:1].lower()}{message[1:]}"
 
 
+def _owner(model: type[BaseModel]) -> str:
+    """What errors call it: the title that it gives itself, else its name."""
+    return model.model_config.get("title") or model.__name__.lower()
+
+
 def _unknown(field: str, owner: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(field, known, n=1)
     advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
@@ -106,7 +103,7 @@ def _shown(value: object) -> str:
 def read(model: type[Model], written: object, where: str) -> Model:
     """An object of a file or a request body as a `model`; `where` says in errors where it stood."""
     if not isinstance(written, Mapping) or not all(isinstance(name, str) for name in written):
-        raise SpecInvalid(f"{where} is {_shown(written)}; expected the fields of a {model.__name__.lower()}")
+        raise SpecInvalid(f"{where} is {_shown(written)}; expected the fields of a {_owner(model)}")
     try:
         return model(**written)
     except SpecInvalid as error:

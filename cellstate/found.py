@@ -38,7 +38,8 @@ class JobFound:
 
     `amounts` are a slot's. `placed` counts the slots that are not told to stop, and the tasks that have ended
     for good: what a gang's minimum asks for. `pending` counts the tasks that may be placed now: unnumbered
-    ones and retries that are due. alternatives: machine ids, best first.
+    ones and retries that are due, and no more than max_running (0: no limit) lets in beside those placed.
+    alternatives: machine ids, best first.
     """
 
     amounts: Amounts
@@ -49,6 +50,7 @@ class JobFound:
     task_count: int
     placed: int
     pending: int
+    max_running: int = 0
     alternatives: tuple[int, ...] = ()
 
 

@@ -2,7 +2,8 @@
 
 NOTIFY takes an instance-wide lock at commit, so it never rides in a commit. A hint goes at once; further ones within
 MERGE_SECONDS are merged into one. A lost hint costs one poll interval, nothing else: nobody may rely on one.
-Topics: jobs (work was queued), placements (workers have something to pull), done (a job ended or a task did).
+Topics: jobs (work was queued), placements (workers have something to pull), done (a job ended or a task did),
+control (people want something else of a scheduler).
 """
 
 from __future__ import annotations
@@ -87,31 +88,44 @@ class Hints:
 
 
 class Listener:
-    """Waits for hints on some topics; falls back to plain waiting while the database is away."""
+    """Waits for hints on some topics; falls back to plain waiting while the database is away.
+
+    `heard` are the topics of the last wait().
+    """
 
     def __init__(self, dsn: str, schema: str, topics: Sequence[str]) -> None:
         self._dsn, self._schema, self._topics = dsn, schema, tuple(topics)
+        self.heard: frozenset[str] = frozenset()
         self._connection: psycopg.Connection[Any] | None = None
         self._next_connect = 0.0
+        self._heard: set[str] = set()
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether a hint came within the time; one that came since the last call counts."""
         deadline = time.monotonic() + timeout_seconds
+        self.heard = frozenset()
         connection = self._connected()
         if connection is None:
             time.sleep(max(0.0, min(timeout_seconds, _RECONNECT_SECONDS)))
             return False
         try:
             # One after the other: an open notifies() holds the connection's lock.
-            rang = bool(list(connection.notifies(timeout=max(0.0, timeout_seconds), stop_after=1)))
+            rang = list(connection.notifies(timeout=max(0.0, timeout_seconds), stop_after=1))
             if rang:
-                for _ in connection.notifies(timeout=0):
-                    pass  # everything already here is the same news
-            return rang
+                rang += connection.notifies(timeout=0)  # everything already here is the same news
+            self._heard.update(hint.channel for hint in rang)
+            return bool(rang)
         except psycopg.Error:
             self.close()
             time.sleep(max(0.0, min(deadline - time.monotonic(), _RECONNECT_SECONDS)))
         return False
+
+    def heard(self, topic: str) -> bool:
+        """Whether `wait` has met a hint on that topic since this was asked last."""
+        name = channel(self._schema, topic)
+        met = name in self._heard
+        self._heard.discard(name)
+        return met
 
     def _connected(self) -> psycopg.Connection[Any] | None:
         if self._connection is None and time.monotonic() >= self._next_connect:

@@ -46,6 +46,7 @@ class JobView:
     """One job's state, with counts that were reported but not folded yet already in its counters.
 
     purged_succeeded, purged_unsuccessful: of its final outcomes, those that a purge dropped; they stay counted.
+    blocked_by: how many jobs it still waits for. max_running: 0 for no limit.
     """
 
     job_id: int
@@ -60,6 +61,16 @@ class JobView:
     claimed_by: int
     purged_succeeded: int = 0
     purged_unsuccessful: int = 0
+    held: bool = False
+    open: bool = False
+    blocked_by: int = 0
+    max_running: int = 0
+
+    @property
+    def placeable(self) -> bool:
+        """Whether more of it may be placed, now or later, if anything is left."""
+        full = self.max_running and self.placed >= self.max_running
+        return not (self.state.final or self.state is JobState.BLOCKED or self.held or full)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +101,7 @@ class CellView:
     """Everything the invariants speak of, from one consistent state of the cell; rows in any order.
 
     queue: the job id of every row of the queue, twice where a job is there twice. scheduler_ids: all
-    schedulers that ever registered.
+    schedulers that ever registered. dependencies: (parent, child) for every job that another still waits for.
     """
 
     machines: tuple[MachineView, ...]
@@ -100,6 +111,7 @@ class CellView:
     finals: tuple[FinalOutcomesView, ...]
     queue: tuple[int, ...]
     scheduler_ids: frozenset[int]
+    dependencies: tuple[tuple[int, int], ...] = ()
 
 
 def check(view: CellView) -> tuple[Violation, ...]:
@@ -114,6 +126,8 @@ def check(view: CellView) -> tuple[Violation, ...]:
         *_queued_iff_work_and_unclaimed(view),
         *_final_jobs_hold_nothing(view),
         *_claims_are_held_by_schedulers(view),
+        *_blocked_jobs_wait_for_others(view),
+        *_no_more_runs_than_may(view),
     )
 
 
@@ -264,12 +278,12 @@ def _queued_iff_work_and_unclaimed(view: CellView) -> Iterator[Violation]:
     rows = Counter(view.queue)
     with_work = _jobs_with_work(view)
     for job in view.jobs:
-        wanted = int(job.job_id in with_work and not job.claimed_by and not job.state.final)
+        wanted = int(job.job_id in with_work and not job.claimed_by)
         if rows[job.job_id] != wanted:
             yield Violation(
                 invariant="a job is queued once while it has work and nobody has claimed it",
                 detail=f"job j{job.job_id} is in the queue {rows[job.job_id]} times, expected {wanted} "
-                f"(state {job.state}, claimed by {job.claimed_by})",
+                f"(state {job.state}{', held' if job.held else ''}, claimed by {job.claimed_by})",
             )
     for job_id in sorted(rows.keys() - {job.job_id for job in view.jobs}):
         yield Violation(
@@ -287,7 +301,13 @@ def _final_jobs_hold_nothing(view: CellView) -> Iterator[Violation]:
                 detail=f"job j{job.job_id} is {job.state} with {job.placed} tasks placed, {ended} of "
                 f"{job.task_count} tasks ended and claimed by {job.claimed_by}",
             )
-        if not job.state.final and ended == job.task_count:
+        if job.state.final and job.open:
+            yield Violation(
+                invariant="final jobs are closed",
+                detail=f"job j{job.job_id} is {job.state}, and tasks may still be added to it",
+            )
+        goes_on = job.state.final or job.open or job.state is JobState.BLOCKED
+        if ended == job.task_count and not goes_on:
             yield Violation(
                 invariant="jobs whose tasks have all ended are final",
                 detail=f"job j{job.job_id} is {job.state} and all its {ended} tasks have ended",
@@ -309,7 +329,40 @@ def _claims_are_held_by_schedulers(view: CellView) -> Iterator[Violation]:
             )
 
 
+def _blocked_jobs_wait_for_others(view: CellView) -> Iterator[Violation]:
+    waits = Counter(child for _, child in view.dependencies)
+    for job in view.jobs:
+        counted, there = job.blocked_by, waits.pop(job.job_id, 0)
+        if counted != there or (counted > 0) != (job.state is JobState.BLOCKED):
+            yield Violation(
+                invariant="a job is blocked while it waits for others",
+                detail=f"job j{job.job_id} is {job.state} and counts {counted} jobs that it waits for, its rows are "
+                f"{there}",
+            )
+    for child in sorted(waits):
+        yield Violation(
+            invariant="a job is blocked while it waits for others",
+            detail=f"job j{child} waits for {waits[child]} others and does not exist",
+        )
+    for parent, child in sorted(view.dependencies):
+        if parent >= child:
+            yield Violation(
+                invariant="jobs come after earlier ones",
+                detail=f"job j{child} comes after j{parent}, which is not earlier",
+            )
+
+
+def _no_more_runs_than_may(view: CellView) -> Iterator[Violation]:
+    for job in view.jobs:
+        if job.max_running and job.placed > job.max_running:
+            yield Violation(
+                invariant="no more of a job is placed than max_running",
+                detail=f"job j{job.job_id} has {job.placed} tasks placed, expected at most {job.max_running}",
+            )
+
+
 def _jobs_with_work(view: CellView) -> set[int]:
-    """Jobs that have something left to place, now or later."""
-    unnumbered = {job.job_id for job in view.jobs if job.next_index + job.never_placed < job.task_count}
-    return unnumbered | {retry.job_id for retry in view.retries}
+    """Jobs that have something left to place, now or later, and may be placed."""
+    left = {job.job_id for job in view.jobs if job.next_index + job.never_placed < job.task_count}
+    left |= {retry.job_id for retry in view.retries}
+    return {job.job_id for job in view.jobs if job.placeable and job.job_id in left}

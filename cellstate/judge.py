@@ -17,7 +17,8 @@ A claim of a job that its caller holds, in this order:
    is not placed there under its attempt, or was taken by another claim, before or in this transaction, is gone
    and passed over; one that is not preemptible or not of lower priority refuses the claim (VICTIM_PROTECTED). If
    they do not suffice none is taken, and the reason is VICTIM_GONE if one was gone, else what did not fit.
-4. No more slots than ceil(tasks left / tasks per slot): NOTHING_TO_PLACE with `free` = tasks left. What it keeps
+4. No more slots than ceil(tasks left / tasks per slot): NOTHING_TO_PLACE with `free` = tasks left. (Left are those
+   that may be placed now: with max_running, no more than it lets in, one a slot.) What it keeps
    lowers what is left by slots x tasks per slot, at most to zero. (Slots may hold fewer where retry ranges are
    short: then more is left than was counted, never less.)
 5. If nothing is kept because of the machine, the sequence, or room (1 to 3, not VICTIM_PROTECTED), and tasks are
@@ -100,8 +101,11 @@ def judge(
 
 
 def tasks_per_slot(job: JobFound, claim: Claim) -> int:
-    """How many tasks a slot of the claim may hold: a gang runs together, so its slots hold one."""
-    return 1 if job.commit is CommitMode.GANG else claim.tasks
+    """How many tasks a slot of the claim may hold.
+
+    One where it matters how many run: a gang's run together, and of a job with max_running no more than so many.
+    """
+    return 1 if job.commit is CommitMode.GANG or job.max_running else claim.tasks
 
 
 def _judge_job(job: JobFound, claims: Sequence[Claim], found: Found) -> list[Ruling]:

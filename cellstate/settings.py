@@ -46,6 +46,18 @@ class Settings(BaseSettings):
     poll_only: bool = Field(default=False, description="no LISTEN/NOTIFY; works through a pooling proxy")
     result_limit_bytes: int = Field(default=16 * 2**20, gt=0, description="largest result of a callable")
     log_tail_bytes: int = Field(default=16 * 2**10, ge=0, description="kept of stdout and stderr each")
+    log_file_bytes: int = Field(
+        default=64 * 2**20, gt=0, description="what a task's stdout or stderr may grow to before it is cut"
+    )
+    log_file_retention_seconds: Annotated[float, _duration("OMEGA_LOG_FILE_RETENTION")] = Field(
+        default=7 * _DAY_SECONDS,
+        gt=0,
+        alias="OMEGA_LOG_FILE_RETENTION",
+        description="how long a worker keeps what its tasks wrote, in seconds or such as 7d",
+    )
+    address: str = Field(
+        default="", description="name or number by which others reach this host; empty: as found"
+    )
     connect_timeout_seconds: float = Field(default=10.0, gt=0, description="for one connection attempt")
     retry_seconds: float = Field(default=30.0, ge=0, description="how long transient errors are retried")
     retention_seconds: Annotated[float, _duration("OMEGA_RETENTION")] = Field(

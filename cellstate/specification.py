@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from omegacell.cellstate.errors import SpecInvalid
@@ -15,6 +15,7 @@ from omegacell.cellstate.model import (
     CommitMode,
     Constraint,
     Detection,
+    Health,
     JobSpec,
     OnLost,
     Operator,
@@ -23,8 +24,12 @@ from omegacell.cellstate.model import (
 
 _ENUMS = ("kind", "detection", "commit", "on_lost")
 _CONTAINERS = ("command", "env", "surroundings", "labels", "constraints", "anti_affinity")
+_IF_ANY = ("max_running", "max_failures", "open", "after", "after_any", "ports", "health")
+"""Written only where they say something: specifications of versions that did not know them stay equal and readable."""
 _PLAIN = tuple(
-    field.name for field in fields(JobSpec) if field.name not in {"amounts", "payload", *_ENUMS, *_CONTAINERS}
+    field.name
+    for field in fields(JobSpec)
+    if field.name not in {"amounts", "payload", *_ENUMS, *_CONTAINERS, *_IF_ANY}
 )
 
 
@@ -42,6 +47,7 @@ def to_json(spec: JobSpec) -> dict[str, Any]:
         written["gpu_milli"] = spec.amounts.gpu_milli
     if spec.amounts.custom:
         written["custom"] = dict(spec.amounts.custom)
+    written |= _written_if_any(spec)
     written["command"] = list(spec.command)
     written["env"] = dict(spec.env)
     written["surroundings"] = dict(spec.surroundings)
@@ -55,6 +61,29 @@ def to_json(spec: JobSpec) -> dict[str, Any]:
     ]
     written["payload_sha256"] = hashlib.sha256(spec.payload).hexdigest()
     return written
+
+
+def _written_if_any(spec: JobSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "max_running": spec.max_running,
+        "max_failures": spec.max_failures,
+        "open": spec.open,
+        "after": list(spec.after),
+        "after_any": list(spec.after_any),
+        "ports": dict(spec.ports),
+        "health": asdict(spec.health) | {"command": list(spec.health.command)} if spec.health.checked else {},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _read_if_any(written: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: written[name] for name in _IF_ANY if name in written}
+    for name in ("after", "after_any"):
+        found[name] = tuple(found.get(name, ()))
+    found["ports"] = tuple(sorted(found.get("ports", {}).items()))
+    if health := found.pop("health", None):
+        found["health"] = Health(**health | {"command": tuple(health["command"])})
+    return found
 
 
 def from_json(written: Mapping[str, Any], payload: bytes) -> JobSpec:
@@ -76,6 +105,7 @@ def from_json(written: Mapping[str, Any], payload: bytes) -> JobSpec:
             gpu_milli=written.get("gpu_milli", 0),
             custom=tuple(sorted(written.get("custom", {}).items())),
         ),
+        **_read_if_any(written),
         command=tuple(written["command"]),
         payload=payload,
         env=dict(written["env"]),

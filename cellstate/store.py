@@ -14,7 +14,13 @@ Rules that hold in every method
 - A placement is a slot: it holds the amounts of one task, and runs its `count` tasks one after another.
 - Nothing but a worker's report, or the loss of its machine, ends a placement. Cancellation and drain set
   its `stop`; preemption too, and takes its amounts away at once for the winner, which starts after it ended.
-- A job with work to place that nobody has claimed has exactly one row in the queue.
+- A job has work while a task of it is unnumbered or in a retry range, and it may be placed: it is neither held
+  nor blocked nor final, and holds fewer than max_running tasks. A job with work that nobody has claimed has
+  exactly one row in the queue.
+- A job's id is higher than the ids of all jobs it comes after.
+- An open job (JobSpec.grows, until it is closed or cancelled) is not final, whatever has ended.
+- A task of an open job that is cancelled alone, and everything before it that was unnumbered, is numbered then:
+  what is not cancelled waits as a retry range of attempt 1, due at once.
 """
 
 from __future__ import annotations
@@ -25,13 +31,21 @@ from typing import Any, Protocol
 from omegacell.cellstate.model import (
     Changes,
     ClaimedJob,
+    ConflictCount,
+    Dependency,
     Ended,
+    Endings,
+    Endpoint,
+    Events,
     Holdings,
     Int64,
+    JobSpec,
     JobState,
     JobStatus,
     Kept,
     Lease,
+    LogPiece,
+    LogRequest,
     MachineSpec,
     MachineStatus,
     Outcome,
@@ -40,6 +54,7 @@ from omegacell.cellstate.model import (
     Preemption,
     Purged,
     RegisteredMachine,
+    Renewal,
     Reservation,
     RetryRange,
     SchedulerStatus,
@@ -51,6 +66,7 @@ from omegacell.cellstate.model import (
     Transaction,
     Verdict,
     Violation,
+    Wanted,
     Watermark,
     WorkerSpec,
     WorkerStatus,
@@ -71,6 +87,82 @@ class ClientStore(Protocol):
         specification raises KeyConflict and stores nothing. `connection` is the caller's own psycopg or
         SQLAlchemy connection: the jobs exist when its transaction commits (PostgreSQL only; the
         in-memory store raises SpecInvalid for it).
+
+        A job that comes after others (JobSpec.after, Submission.after) is BLOCKED, and not in the queue, until every
+        one of its parents has ended: it is PENDING from then on; it is CANCELLED, with the reason "j7, which it
+        comes after, failed" (or: was cancelled), as soon as one that must have succeeded has not. Unknown parents
+        are NotFound. Under a connection of the caller's own, parents that have ended meanwhile are noticed by the
+        next reap(), else at once.
+        An open job may have no tasks yet. The parents' ids are part of what a key stands for.
+        """
+        ...
+
+    def append(self, job_id: int, first_index: int, inputs: Sequence[bytes]) -> int:
+        """Add tasks with these inputs to an open job, as first_index and on; how many tasks it then has.
+
+        Sent twice, applied once: where the job already has them all nothing changes. SpecInvalid for any other
+        first_index than its task_count, and for a job that is not open, or is a service. Durable.
+        """
+        ...
+
+    def close_job(self, job_id: int) -> JobStatus:
+        """Add no more tasks: the job ends when its tasks have. Idempotent; SpecInvalid for a service."""
+        ...
+
+    def renew_job(self, job_id: int, lease_seconds: float) -> bool:
+        """The client still wants an open job of its own: its lease ends so long from now. False once it is final
+        or cancelled, or where it has no lease (Submission.lease_seconds).
+        """
+        ...
+
+    def cancel_tasks(self, job_id: int, ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+        """Cancel those tasks of these ranges (first, count) that are not placed and have not ended.
+
+        They get final cancelled outcomes (the range's attempt, machine_id 0). Returns the ranges that were,
+        ascending, neighbours joined. SpecInvalid for a service (alter scales it).
+        """
+        ...
+
+    def ended(self, job_id: int, watermark: Watermark | None) -> Endings:
+        """The final outcomes of a job that was submitted open since `watermark` (None: all), each once.
+
+        Nothing committed is ever missed, as in sync(). SpecInvalid for a job that was not submitted open. Tasks
+        of a cancelled job that were never placed have none: they are job().never_placed.
+        """
+        ...
+
+    def hold(self, job_id: int) -> JobStatus:
+        """Place nothing more of a job until release(); what is placed runs on. Idempotent, also for final jobs."""
+        ...
+
+    def release(self, job_id: int) -> JobStatus:
+        """Let a held job be placed again. Idempotent."""
+        ...
+
+    def retry_failed(self, job_id: int) -> JobStatus:
+        """Run again what has no result in a job that has FAILED: what failed, and what was cancelled with it.
+
+        They wait to be placed at once with attempt + 1 and budgets like new; what was never numbered is numbered in
+        its turn; the earlier final outcomes are history (final=False). The job is PENDING again. Jobs that were
+        cancelled because it failed stay cancelled. A job that SUCCEEDED is left as it is; SpecInvalid for one that
+        was cancelled or has not ended.
+        """
+        ...
+
+    def alter(
+        self,
+        job_id: int,
+        *,
+        replicas: int | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> JobStatus:
+        """Change what may be changed of a job that has not ended, also in its stored specification; None: as it is.
+
+        `replicas`, of services only: more are tasks with new indexes; fewer cancels first what was never
+        numbered, then what waits to run again, then the placements of the highest indexes (stop=cancel), which
+        end and do not run again. SpecInvalid for a final or cancelled job, for replicas of another kind of job, or
+        below 0.
         """
         ...
 
@@ -86,6 +178,22 @@ class ClientStore(Protocol):
 
     def job(self, job_id: int) -> JobStatus:
         """One job's status; NotFound if there is none of that id."""
+        ...
+
+    def statuses(self, job_ids: Sequence[int]) -> tuple[JobStatus, ...]:
+        """Those of these jobs that there are, by id, in one look."""
+        ...
+
+    def specification(self, job_id: int) -> JobSpec:
+        """What was submitted, as altered since; NotFound as job()."""
+        ...
+
+    def dependencies(self, job_id: int) -> tuple[Dependency, ...]:
+        """The jobs that a blocked job still waits for, by id."""
+        ...
+
+    def endpoints(self, job_id: int) -> tuple[Endpoint, ...]:
+        """Where the ports of its running tasks answer, by task and name; none of those that are told to stop."""
         ...
 
     def jobs(
@@ -157,6 +265,42 @@ class ClientStore(Protocol):
         """All workers that ever registered, by id."""
         ...
 
+    def control_scheduler(
+        self, name: str, *, wanted: Wanted | None = None, policy: str | None = None
+    ) -> SchedulerStatus:
+        """Say what a scheduler is to do from its next renewal on (None: as before); NotFound for an unknown name.
+
+        HOLD and the policy outlive its process; a DRAIN is over when the name registers again.
+        """
+        ...
+
+    def fleet(self) -> Mapping[str, int]:
+        """How many schedulers of a kind people asked the keeper of a local cell for, by kind."""
+        ...
+
+    def set_fleet(self, kind: str, count: int) -> None:
+        """Ask for so many schedulers of a kind; whoever keeps them (the keeper of a local cell) reads fleet()."""
+        ...
+
+    def events(self, watermark: Watermark | None) -> Events:
+        """What happened since `watermark`, oldest first (None: nothing yet, from now on).
+
+        Nothing committed is ever missed. What the log has lost to a purge is left out.
+        """
+        ...
+
+    def conflicts(self, *, since: float) -> tuple[ConflictCount, ...]:
+        """Claims refused for a conflict since that time, counted by scheduler, machine, rival and reason."""
+        ...
+
+    def ask_log(self, worker_id: int, request: LogRequest) -> int:
+        """Ask a worker for a piece of a log (request_id is ignored); the request's id. Old requests are forgotten."""
+        ...
+
+    def log_answer(self, request_id: int) -> LogPiece | None:
+        """The answer, once; None while there is none (NotFound once the request was forgotten, after a minute)."""
+        ...
+
     def check(self) -> tuple[Violation, ...]:
         """Every broken invariant (cellstate/invariants.py) in one consistent view; empty is good."""
         ...
@@ -173,8 +317,13 @@ class SchedulerStore(Protocol):
         """
         ...
 
-    def renew_scheduler(self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int) -> float:
-        """Extend the lease and report totals since registration; the new expiry. TokenLost if replaced."""
+    def renew_scheduler(
+        self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int
+    ) -> Renewal:
+        """Extend the lease and report totals since registration; the new expiry, and what people want of it.
+
+        TokenLost if replaced.
+        """
         ...
 
     def release_scheduler(self, scheduler_id: int, token: int) -> None:
@@ -214,7 +363,8 @@ class SchedulerStore(Protocol):
         transactions_succeeded the others that had a slot accepted; `claims` all slots asked for,
         `claims_refused` the slots not accepted for a conflict, GROUP or GANG, `placements` those accepted.
         A job with nothing left to place is no longer claimed afterwards; any other stays claimed until
-        settle().
+        settle(). Of a job with max_running no more slots are accepted than it lets in beside those placed
+        (NOTHING_TO_PLACE), and they hold one task each; once it is full it is no longer claimed.
         """
         ...
 
@@ -252,7 +402,9 @@ class SchedulerStore(Protocol):
         """Take from dead holders what they hold: expired workers' machines, expired schedulers' jobs.
 
         Machines go down with a new epoch and their placements end as LOST; returns machines reaped, of which
-        there may be more: call again while it is not 0. Folds what reporters that died have left unfolded.
+        there may be more: call again while it is not 0. Folds what reporters that died have left unfolded; settles
+        what jobs wait for (submit()); ends jobs whose deadline has passed (FAILED, as fold() says) and jobs whose
+        client's lease has ended (CANCELLED, "its program has ended").
         Does nothing until the store itself has been up for one lease (an outage must not kill the cell).
         Safe to call from everywhere, as often as one likes.
         """
@@ -308,8 +460,16 @@ class WorkerStore(Protocol):
         """The data of tasks first_index .. first_index + count - 1; empty if the job has none."""
         ...
 
+    def log_requests(self, worker_id: int, token: int) -> tuple[LogRequest, ...]:
+        """What people want to read of this worker's logs and nobody has answered yet, oldest first."""
+        ...
+
+    def answer_log(self, worker_id: int, token: int, request_id: int, piece: LogPiece) -> None:
+        """Answer a request; no effect where it was forgotten."""
+        ...
+
     def report_started(self, worker_id: int, token: int, started: Sequence[Started]) -> None:
-        """Note that placements run; those no longer held under (epoch, attempt) are passed over."""
+        """Note that placements run, and on which ports; those no longer held under (epoch, attempt) are passed over."""
         ...
 
     def report_ended(
@@ -327,8 +487,8 @@ class WorkerStore(Protocol):
         preempted by a claim (preempted_by) ends, each reported task as PREEMPTED, whatever is said: what it
         says other than PREEMPTED or CANCELLED is answered False. (What it keeps it keeps: the winner waits on.)
 
-        What follows, for a job whose cancellation was asked for: every state but SUCCEEDED is final, and the
-        task counts as cancelled. Else by state:
+        What follows, for a job whose cancellation was asked for or a slot with stop=cancel: every state but
+        SUCCEEDED is final, and the task counts as cancelled. Else by state:
         SUCCEEDED final (a service's runs again with back-off); FAILED, START_FAILED, TIMED_OUT run again
         with failures + 1 while failures < retries (a service's always), after back-off, else final and
         failed; CANCELLED final; PREEMPTED runs again at once with lost + 1, or is final and failed once
@@ -344,9 +504,13 @@ class WorkerStore(Protocol):
 
         Sets final states, requeues jobs that have work again, turns retries of cancelled jobs into
         cancelled outcomes. A gang (not cancelled, with work) that holds fewer slots without a stop than its
-        minimum less its ended tasks restarts together: those slots get stop=preempt. The number of jobs
-        folded. Only this sets a job's final state: SUCCEEDED if all tasks succeeded; else CANCELLED if
-        cancellation was asked for; else FAILED.
+        minimum less its ended tasks restarts together: those slots get stop=preempt. A job (no service) of which
+        max_failures tasks have failed is withdrawn: as by cancel(), but it ends as FAILED, with the reason
+        "max_failures=3 was reached". The number of jobs folded. Only this sets a job's final state, of one that is
+        not open and has nothing left: SUCCEEDED if all tasks succeeded; else FAILED if it was withdrawn for
+        max_failures or its deadline ("its deadline of 60 s has passed"); else CANCELLED if cancellation was asked
+        for; else FAILED if a task failed; else CANCELLED (its tasks were, one by one).
+        Jobs that wait for one that ended here are settled right after (submit()).
         """
         ...
 

@@ -3,7 +3,9 @@
 All live in one configurable PostgreSQL schema, found through the search path. Amounts never leave
 0 .. capacity: the CHECKs hold that even against a wrong commit function. Hot rows (machine, job_state,
 scheduler, worker) have a low fill factor and no index on what changes, so that updates stay HOT. machine.extended
-says that there are rows of the machine in device or machine_custom; placement.devices is a bit mask.
+says that there are rows of the machine in device or machine_custom; placement.devices is a bit mask. job_state.failing:
+its cancellation makes it a failed job; dependency.due: its parent has ended, or nobody has looked since it was stored;
+outcome.xid only for tasks of jobs that were submitted open; log_request is lost in a crash, which costs a question.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.types import UserDefinedType
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The migration this code speaks; equals the one Alembic head (a test holds it to that)."""
 
 
@@ -114,6 +116,7 @@ worker = Table(
     _bigint("token"),
     Column("lease_seconds", Float(53), nullable=False),
     _time("expires_at"),
+    _text("address", default=""),
     postgresql_with={"fillfactor": 50},
 )
 
@@ -134,7 +137,18 @@ scheduler = Table(
     _bigint("placements", default="0"),
     _bigint("attempts", default="0"),
     Column("busy_seconds", Float(53), nullable=False, server_default="0"),
+    _text("wanted", default="run"),
+    _text("policy", default=""),
+    CheckConstraint("wanted IN ('run', 'hold', 'drain')", name="wanted"),
     postgresql_with={"fillfactor": 50},
+)
+
+fleet = Table(
+    "fleet",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    _int("wanted"),
+    CheckConstraint("wanted >= 0", name="wanted"),
 )
 
 machine = Table(
@@ -245,6 +259,7 @@ job = Table(
     Column("payload", LargeBinary, nullable=False),
     _text("inputs_digest"),
     _time("submitted_at"),
+    _bool("open", "false"),
     CheckConstraint("cpu_milli >= 0 AND memory_bytes >= 0 AND disk_bytes >= 0", name="amounts"),
     CheckConstraint("gpu_milli >= 0 AND (gpu_milli < 1000 OR gpu_milli % 1000 = 0)", name="devices"),
     CheckConstraint("detection IN ('fine', 'coarse')", name="detection"),
@@ -280,6 +295,14 @@ job_state = Table(
     _time("first_attempt_at", nullable=True),
     _time("first_placed_at", nullable=True),
     _time("ended_at", nullable=True),
+    _bool("open", "false"),
+    _bool("held", "false"),
+    _bool("failing", "false"),
+    _int("blocked_by", default="0"),
+    _int("max_running", default="0"),
+    _int("max_failures", default="0"),
+    CheckConstraint("blocked_by >= 0 AND max_running >= 0 AND max_failures >= 0", name="limits"),
+    CheckConstraint("NOT open OR state NOT IN ('succeeded', 'failed', 'cancelled')", name="final_is_closed"),
     CheckConstraint(
         "state IN ('blocked', 'pending', 'running', 'succeeded', 'failed', 'cancelled')", name="state"
     ),
@@ -287,6 +310,29 @@ job_state = Table(
     CheckConstraint("placed >= 0 AND succeeded + failed + cancelled <= task_count", name="counters"),
     Index("job_state_claimed_by_index", "claimed_by", postgresql_where=text("claimed_by <> 0")),
     postgresql_with={"fillfactor": 50} | _vacuumed(scale_factor=0.2, threshold=2000),
+)
+
+dependency = Table(
+    "dependency",
+    metadata,
+    _bigint("parent_job", primary_key=True),
+    _bigint("child_job", primary_key=True),
+    _bool("any_end", "false"),
+    _bool("due", "true"),
+    CheckConstraint("parent_job < child_job", name="order"),
+    Index(None, "child_job"),
+    Index("dependency_due_index", "parent_job", postgresql_where=text("due")),
+)
+
+job_expiry = Table(
+    "job_expiry",
+    metadata,
+    _bigint("job_id", primary_key=True),
+    Column("why", Text, primary_key=True),
+    _time("at"),
+    Column("seconds", Float(53), nullable=False),
+    CheckConstraint("why IN ('deadline', 'lease')", name="why"),
+    Index(None, "at"),
 )
 
 job_explanation = Table(
@@ -351,6 +397,7 @@ placement = Table(
     _time("placed_at"),
     Column("devices", BigInteger),
     Column("preempted_by", BigInteger),
+    Column("ports", JSONB),
     CheckConstraint("stop IN ('', 'cancel', 'preempt')", name="stop"),
     CheckConstraint("count >= 1", name="count"),
     Index(None, "machine_id"),
@@ -374,7 +421,9 @@ outcome = Table(
     _text("error"),
     _text("stdout_tail"),
     _text("stderr_tail"),
+    Column("xid", Xid8),
     Index(None, "job_id", "task_index"),
+    Index("outcome_stream_index", "job_id", "xid", postgresql_where=text("xid IS NOT NULL")),
     postgresql_partition_by="RANGE (at)",
 )
 
@@ -417,9 +466,33 @@ cell_log = Table(
     Column("machine_id", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("machine_version", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("machine_used", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("job_id", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("job_state", ARRAY(Text), nullable=False, server_default="{}"),
+    _text("detail", default=""),
     Index(None, "xid"),
     Index("cell_log_txn_id_index", "txn_id", postgresql_where=text("txn_id IS NOT NULL")),
     postgresql_partition_by="RANGE (at)",
+)
+
+log_request = Table(
+    "log_request",
+    metadata,
+    _id("request_id"),
+    _bigint("worker_id"),
+    _bigint("job_id"),
+    _bigint("task_index"),
+    _int("attempt"),
+    _bigint("stdout_from"),
+    _bigint("stderr_from"),
+    _time("asked_at"),
+    _bool("answered", "false"),
+    _bool("found", "false"),
+    Column("stdout", LargeBinary, nullable=False, server_default=""),
+    Column("stderr", LargeBinary, nullable=False, server_default=""),
+    _bigint("stdout_at", default="0"),
+    _bigint("stderr_at", default="0"),
+    Index("log_request_worker_id_index", "worker_id", postgresql_where=text("NOT answered")),
+    prefixes=["UNLOGGED"],
 )
 
 token_sequence = Sequence("token_sequence", metadata=metadata)

@@ -14,11 +14,23 @@ from omegacell.cellstate.model import (
     Bool,
     Int64,
     MachineSpec,
+    Submission,
     Transaction,
 )
 
 SLOTS_AT_MOST = 1_000_000
 """Of one claim: more would be a slip, and so many times an amount stays far from the largest integer."""
+
+
+def check_submissions(submissions: Sequence[Submission]) -> None:
+    """SpecInvalid unless each job comes after earlier ones of its call only: their ids are lower then."""
+    for position, submission in enumerate(submissions):
+        for parent in (*submission.after, *submission.after_any):
+            if not 0 <= parent < position:
+                raise SpecInvalid(
+                    f"job {submission.spec.name!r} at position {position} comes after position {parent} of its call; "
+                    "submit jobs behind those that they come after"
+                )
 
 
 def check_transaction(transaction: Transaction) -> None:

@@ -53,6 +53,14 @@ def parse_bytes(value: object, name: str) -> int:
     return _within(int(exact), value, name, "bytes")
 
 
+def bytes_text(amount: int) -> str:
+    """Bytes in the largest unit of 2^10 that keeps them above 1, to four digits: 536870912 is "512 MiB"."""
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if amount >= size:
+            return f"{amount / size:.4g} {unit}"
+    return f"{amount} B"
+
+
 def parse_cpu(value: object, name: str = "cpu") -> int:
     """Thousandths of a CPU from a number of CPUs; below 0.001, or finer than it, is refused."""
     return _thousandths(value, name, "CPU")

@@ -11,7 +11,8 @@ import numpy as np
 from omegacell.cellstate.found import JobFound, MachineFound, PlacementKey
 from omegacell.cellstate.judge import Claim, Ruling, judge, tasks_per_slot
 from omegacell.cellstate.memory import preemption, slots
-from omegacell.cellstate.memory.fold import unclaim
+from omegacell.cellstate.memory.log import ClaimsJudged
+from omegacell.cellstate.memory.queueing import unclaim
 from omegacell.cellstate.memory.reservations import let_go
 from omegacell.cellstate.memory.rows import machine_rows
 from omegacell.cellstate.memory.state import TRANSACTIONS_KEPT, Cell, CommittedClaim, Job, Machine, Scheduler
@@ -104,6 +105,9 @@ def _apply(
     for machine_id in touched:
         _note_claim(cell.machines[machine_id], transaction)
     cell.feed.append(sorted(touched))
+    cell.log.append(
+        ClaimsJudged(at=now, scheduler_id=scheduler.scheduler_id, claims=claims, rulings=rulings)
+    )
     for claim, ruling in zip(claims, rulings, strict=True):
         if ruling.accepted:
             let_go(cell, jobs[claim.job_id])
@@ -132,9 +136,10 @@ def _job_found(job: Job, alternatives: tuple[int, ...], *, now: float) -> JobFou
         detection=job.spec.detection,
         commit=job.spec.commit,
         gang_min=job.spec.gang_min,
-        task_count=job.spec.task_count,
-        placed=job.live_slots + job.succeeded + job.failed + job.cancelled,
-        pending=job.unnumbered + job.retries.due(now),
+        task_count=job.task_count,
+        placed=job.live_slots + job.ended,
+        pending=job.pending(now),
+        max_running=job.spec.max_running,
         alternatives=alternatives,
     )
 

@@ -17,6 +17,7 @@ from omegacell.cellstate.model import (
     Outcome,
     Placement,
     RetryRange,
+    Stop,
     TaskState,
 )
 
@@ -48,7 +49,8 @@ def _end_task(job: Job, slot: Placement, ended: Ended, *, now: float) -> list[Re
     if ended.started_at > 0 and ended.state in (AttemptState.SUCCEEDED, AttemptState.FAILED):
         job.measured_tasks += 1
         job.measured_microseconds += max(0, math.floor((ended.ended_at - ended.started_at) * 1e6))
-    follows = what_follows(job.spec, slot, ended, cancel_requested=job.cancel_requested, now=now)
+    cancelled = job.cancel_requested or slot.stop is Stop.CANCEL
+    follows = what_follows(job.spec, slot, ended, cancelled=cancelled, now=now)
     job.outcomes.append(_outcome(ended, final=not isinstance(follows, RetryRange)))
     if isinstance(follows, RetryRange):
         return [follows]
@@ -59,16 +61,17 @@ def _end_task(job: Job, slot: Placement, ended: Ended, *, now: float) -> list[Re
 
 
 def what_follows(
-    spec: JobSpec, slot: Placement, ended: Ended, *, cancel_requested: bool, now: float
+    spec: JobSpec, slot: Placement, ended: Ended, *, cancelled: bool, now: float
 ) -> RetryRange | TaskState:
     """The next attempt of a slot's task, by how this one ended, or the final state it counts as.
 
-    The rules are those of WorkerStore.report_ended; this is their one home in Python.
+    `cancelled` says that its job's cancellation was asked for, or that the slot was told to stop for good. The
+    rules are those of WorkerStore.report_ended; this is their one home in Python.
     """
     state, task_index = ended.state, ended.task_index
-    if state is AttemptState.SUCCEEDED and (cancel_requested or not spec.service):
+    if state is AttemptState.SUCCEEDED and (cancelled or not spec.service):
         return TaskState.SUCCEEDED
-    if state is AttemptState.CANCELLED or cancel_requested:
+    if state is AttemptState.CANCELLED or cancelled:
         return TaskState.CANCELLED
     if state in (AttemptState.PREEMPTED, AttemptState.LOST):
         unwanted = state is AttemptState.LOST and spec.on_lost is OnLost.FAIL

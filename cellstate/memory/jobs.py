@@ -1,89 +1,20 @@
-"""What clients do with jobs: submit, cancel, look."""
+"""What clients see of jobs, and which of them a purge forgets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from uuid import UUID
 
-from omegacell.cellstate.errors import KeyConflict, NotFound
-from omegacell.cellstate.memory.fold import CANCELLED, requeue, withdraw
+from omegacell.cellstate.errors import NotFound
 from omegacell.cellstate.memory.state import Cell, Job
-from omegacell.cellstate.model import JobState, JobStatus, Outcome, Submission, Submitted, TaskDefinition
-from omegacell.cellstate.specification import differing_fields, to_json
-
-
-def submit(cell: Cell, submissions: Sequence[Submission], *, now: float) -> tuple[Submitted, ...]:
-    """Store all jobs or none: everything that can be refused is, before the first is stored."""
-    staged: list[Submission] = []
-    answers: list[Submitted] = []
-    of_submission: dict[UUID, int] = {}
-    of_key: dict[tuple[str, str], int] = {}
-    first_id = cell.last_job_id + 1
-    for submission in submissions:
-        key = (submission.spec.namespace, submission.spec.key)
-        known = cell.job_of_submission.get(submission.submission_id) or of_submission.get(
-            submission.submission_id
-        )
-        if known is None and submission.spec.key:
-            known = cell.job_of_key.get(key) or of_key.get(key)
-            if known is not None:
-                stored = cell.jobs.get(known) or staged[known - first_id]
-                _refuse_another(stored, submission, known)
-        if known is not None:
-            answers.append(Submitted(job_id=known, created=False))
-            continue
-        job_id = first_id + len(staged)
-        of_submission[submission.submission_id] = job_id
-        if submission.spec.key:
-            of_key[key] = job_id
-        staged.append(submission)
-        answers.append(Submitted(job_id=job_id, created=True))
-    for job_id, submission in enumerate(staged, first_id):
-        _store(cell, job_id, submission, now=now)
-    return tuple(answers)
-
-
-def _refuse_another(stored: Job | Submission, submission: Submission, job_id: int) -> None:
-    """KeyConflict where the key's job differs from what is submitted under the same key."""
-    fields = set(differing_fields(to_json(stored.spec), to_json(submission.spec)))
-    if stored.inputs != submission.inputs:
-        fields.add("inputs")
-    if fields:
-        raise KeyConflict(
-            f"key {submission.spec.key!r} belongs to job j{job_id}, which differs in "
-            f"{', '.join(sorted(fields))}; submit the same specification or choose another key",
-            tuple(sorted(fields)),
-        )
-
-
-def _store(cell: Cell, job_id: int, submission: Submission, *, now: float) -> None:
-    job = Job(
-        job_id=job_id,
-        submission_id=submission.submission_id,
-        spec=submission.spec,
-        inputs=submission.inputs,
-        submitted_at=now,
-    )
-    cell.jobs[job_id] = job
-    cell.last_job_id = job_id
-    cell.job_of_submission[submission.submission_id] = job_id
-    if job.spec.key:
-        cell.job_of_key[(job.spec.namespace, job.spec.key)] = job_id
-    requeue(cell, job, now=now)
-
-
-def cancel(cell: Cell, job_id: int, *, now: float) -> JobStatus:
-    """Withdraw a job by request."""
-    job = find(cell, job_id)
-    withdraw(cell, job, CANCELLED, stop_placements=True, now=now)
-    return status(job)
+from omegacell.cellstate.model import JobState, JobStatus, Outcome, TaskDefinition
 
 
 def purge(cell: Cell, *, ended_before: float) -> int:
     """Forget the jobs that ended before then; how many."""
     purged = 0
-    while cell.ended and cell.jobs[cell.ended[0]].ended_at < ended_before:
-        job = cell.jobs.pop(cell.ended.popleft())
+    while cell.ended and cell.jobs[oldest := next(iter(cell.ended))].ended_at < ended_before:
+        del cell.ended[oldest]
+        job = cell.jobs.pop(oldest)
         del cell.job_of_submission[job.submission_id]
         for scheduler in cell.schedulers.values():
             scheduler.first_attempts.pop(job.job_id, None)
@@ -131,10 +62,10 @@ def status(job: Job) -> JobStatus:
         priority=job.spec.priority,
         service=job.spec.service,
         state=job.state,
-        task_count=job.spec.task_count,
+        task_count=job.task_count,
         next_index=job.next_index,
         placed=job.placed,
-        waiting_retry=len(job.retries),
+        waiting_retry=job.retries.tasks_again,
         succeeded=job.succeeded,
         failed=job.failed,
         cancelled=job.cancelled,
@@ -147,6 +78,11 @@ def status(job: Job) -> JobStatus:
         first_attempt_at=job.first_attempt_at,
         first_placed_at=job.first_placed_at,
         ended_at=job.ended_at,
+        held=job.held,
+        open=job.open,
+        blocked_by=len(job.waits_for),
+        max_running=job.spec.max_running,
+        replicas=job.spec.task_count if job.spec.service else 0,
     )
 
 
@@ -178,7 +114,9 @@ def definition(job: Job) -> TaskDefinition:
         timeout_seconds=job.spec.timeout_seconds,
         expected_duration_seconds=job.spec.expected_duration_seconds,
         amounts=job.spec.amounts,
-        task_count=job.spec.task_count,
+        task_count=job.task_count,
         has_inputs=bool(job.inputs),
         service=job.spec.service,
+        ports=job.spec.ports,
+        health=job.spec.health,
     )

@@ -8,10 +8,12 @@ from omegacell.cellstate.errors import MachineInUse, NotFound
 from omegacell.cellstate.memory import slots
 from omegacell.cellstate.memory.endings import end_slot
 from omegacell.cellstate.memory.fold import fold
+from omegacell.cellstate.memory.log import MachinesChanged
 from omegacell.cellstate.memory.state import Cell, Machine, Worker, room_of
 from omegacell.cellstate.model import (
     AttemptState,
     Ended,
+    EventKind,
     MachineSpec,
     MachineStatus,
     Placement,
@@ -27,6 +29,7 @@ def register(
     """Bring machines up under a worker, all or none; what a known one still held is lost."""
     _refuse_taken(cell, worker, specs, now=now)
     touched_jobs: set[int] = set()
+    lost: list[int] = []
     registered: list[RegisteredMachine] = []
     for spec in specs:
         machine_id = cell.machine_of_name.get(spec.name)
@@ -34,6 +37,7 @@ def register(
             machine = _create(cell, worker, spec)
         else:
             machine = cell.machines[machine_id]
+            lost += [machine_id] if machine.up else []
             touched_jobs |= _lose_placements(cell, machine, now=now)
             cell.workers[machine.worker_id].machine_ids.discard(machine_id)
             machine.spec, machine.room = spec, room_of(spec.capacity)
@@ -43,7 +47,10 @@ def register(
         registered.append(
             RegisteredMachine(machine_id=machine.machine_id, name=spec.name, epoch=machine.epoch)
         )
-    cell.feed.append((machine.machine_id for machine in registered), facts=True)
+    brought = [machine.machine_id for machine in registered]
+    cell.feed.append(brought, facts=True)
+    _note(cell, EventKind.MACHINE_LOST, lost, now=now)
+    _note(cell, EventKind.MACHINE_UP, brought, now=now)
     fold(cell, touched_jobs, now=now)
     return tuple(registered)
 
@@ -95,8 +102,15 @@ def lose(cell: Cell, machine_ids: Iterable[int], *, now: float) -> int:
             lost.append(machine_id)
     if lost:
         cell.feed.append(lost)
+    _note(cell, EventKind.MACHINE_LOST, lost, now=now)
     fold(cell, touched_jobs, now=now)
     return len(lost)
+
+
+def _note(cell: Cell, kind: EventKind, machine_ids: Sequence[int], *, now: float) -> None:
+    """Log that this happened to machines, if there are any."""
+    if machine_ids:
+        cell.log.append(MachinesChanged(at=now, kind=kind, machine_ids=tuple(sorted(machine_ids))))
 
 
 def _lose_placements(cell: Cell, machine: Machine, *, now: float) -> set[int]:
@@ -127,7 +141,9 @@ def _lost(machine: Machine, slot: Placement, task_index: int, *, now: float) -> 
     )
 
 
-def set_schedulable(cell: Cell, name: str, *, schedulable: bool, evict: bool) -> MachineStatus:
+def set_schedulable(
+    cell: Cell, name: str, *, schedulable: bool, evict: bool, now: float
+) -> MachineStatus:
     """Let a machine take placements or not; with `evict` ask what it holds to run elsewhere."""
     machine = _named(cell, name)
     turned = machine.schedulable != schedulable
@@ -138,6 +154,8 @@ def set_schedulable(cell: Cell, name: str, *, schedulable: bool, evict: bool) ->
     if turned or evicted:
         machine.version += 1
         cell.feed.append((machine.machine_id,))
+        kind = EventKind.MACHINE_UNCORDONED if schedulable else EventKind.MACHINE_DRAINED
+        _note(cell, kind, (machine.machine_id,), now=now)
     return status(machine)
 
 

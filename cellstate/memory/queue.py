@@ -50,6 +50,13 @@ class JobQueue:
             return
         heapq.heappush(self._waiting.setdefault(kind, []), (not_before, row.position, job_id))
 
+    def rank(self, job_id: int, *, priority: int) -> None:
+        """Give a queued job another priority; among those of the same it keeps its place."""
+        row = self._rows.get(job_id)
+        if row is not None:
+            row.priority = priority
+            heapq.heappush(self._waiting.setdefault(row.kind, []), (row.not_before, row.position, job_id))
+
     def remove(self, job_id: int) -> None:
         """Take a job off the queue, if it is there."""
         self._rows.pop(job_id, None)
@@ -64,9 +71,9 @@ class JobQueue:
                 heapq.heappush(ready, (-row.priority, position, job_id))
         taken: list[int] = []
         while ready and len(taken) < limit:
-            _, position, job_id = heapq.heappop(ready)
+            rank, position, job_id = heapq.heappop(ready)
             row = self._rows.get(job_id)
-            if row is not None and row.position == position:
+            if row is not None and (-row.priority, row.position) == (rank, position):
                 del self._rows[job_id]
                 taken.append(job_id)
         return taken

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from omegacell.cellstate.errors import TokenLost
-from omegacell.cellstate.memory import workers
-from omegacell.cellstate.memory.fold import GAVE_UP, requeue, unclaim, withdraw
+from omegacell.cellstate.memory import expiry, workers
+from omegacell.cellstate.memory.fold import GAVE_UP, withdraw
 from omegacell.cellstate.memory.machines import lose
+from omegacell.cellstate.memory.queueing import requeue, unclaim
 from omegacell.cellstate.memory.state import Cell, Job, Scheduler
-from omegacell.cellstate.model import ClaimedJob, Lease, SchedulerStatus, Settlement
+from omegacell.cellstate.model import ClaimedJob, Lease, Renewal, SchedulerStatus, Settlement, Wanted
 
 
 def register(cell: Cell, name: str, kind: str, *, lease_seconds: float, now: float) -> Lease:
     """Make a process the current incarnation of a scheduler; what the earlier one had claimed is queued."""
     first_attempts: dict[int, tuple[float, float]] = {}
+    wanted, policy = Wanted.RUN, ""
     scheduler_id = cell.scheduler_of_name.get(name)
     if scheduler_id is None:
         scheduler_id = len(cell.schedulers) + 1
@@ -24,6 +26,8 @@ def register(cell: Cell, name: str, kind: str, *, lease_seconds: float, now: flo
     else:
         earlier = cell.schedulers[scheduler_id]
         _give_back(cell, earlier, now=now)
+        wanted = Wanted.RUN if earlier.wanted is Wanted.DRAIN else earlier.wanted
+        policy = earlier.policy
         # Counted from registered_at on, by time: what was claimed in this very moment still counts.
         first_attempts = {job_id: told for job_id, told in earlier.first_attempts.items() if told[0] >= now}
     scheduler = Scheduler(
@@ -35,6 +39,8 @@ def register(cell: Cell, name: str, kind: str, *, lease_seconds: float, now: flo
         expires_at=now + lease_seconds,
         registered_at=now,
         first_attempts=first_attempts,
+        wanted=wanted,
+        policy=policy,
     )
     cell.schedulers[scheduler_id] = scheduler
     return Lease(
@@ -56,12 +62,12 @@ def fenced(cell: Cell, scheduler_id: int, token: int) -> Scheduler:
     return scheduler
 
 
-def renew(scheduler: Scheduler, *, busy_seconds: float, attempts: int, now: float) -> float:
-    """Extend the lease and note the totals; its new end."""
+def renew(scheduler: Scheduler, *, busy_seconds: float, attempts: int, now: float) -> Renewal:
+    """Extend the lease and note the totals; its new end, and what people want."""
     scheduler.busy_seconds = busy_seconds
     scheduler.attempts = attempts
     scheduler.expires_at = now + scheduler.lease_seconds
-    return scheduler.expires_at
+    return Renewal(expires_at=scheduler.expires_at, wanted=scheduler.wanted, policy=scheduler.policy)
 
 
 def release(cell: Cell, scheduler_id: int, token: int, *, now: float) -> None:
@@ -89,6 +95,7 @@ def reap(cell: Cell, *, now: float) -> int:
 
     Every lease of this store began while it was up, so none can have ended because of an outage.
     """
+    expiry.expire(cell, now=now)
     for scheduler in cell.schedulers.values():
         if scheduler.token and scheduler.expires_at <= now:
             _end_lease(cell, scheduler, now=now)
@@ -131,10 +138,10 @@ def _claimed(job: Job, *, now: float) -> ClaimedJob:
         gang_min=spec.gang_min,
         service=spec.service,
         expected_duration_seconds=spec.expected_duration_seconds,
-        task_count=spec.task_count,
-        pending=job.unnumbered + job.retries.due(now),
+        task_count=job.task_count,
+        pending=job.pending(now),
         placed=job.placed,
-        ended=job.succeeded + job.failed + job.cancelled,
+        ended=job.ended,
         attempts=job.attempts,
         fruitless=job.fruitless,
         submitted_at=job.submitted_at,
@@ -142,6 +149,7 @@ def _claimed(job: Job, *, now: float) -> ClaimedJob:
         conflicts=job.conflicts,
         measured_tasks=job.measured_tasks,
         mean_task_seconds=job.measured_microseconds / job.measured_tasks / 1e6 if job.measured_tasks else 0.0,
+        max_running=spec.max_running,
     )
 
 
@@ -164,10 +172,11 @@ def settle(cell: Cell, scheduler: Scheduler, settlements: Sequence[Settlement], 
 
 def statuses(cell: Cell, *, now: float) -> tuple[SchedulerStatus, ...]:
     """All schedulers by id."""
-    return tuple(_status(scheduler, now=now) for scheduler in cell.schedulers.values())
+    return tuple(status(scheduler, now=now) for scheduler in cell.schedulers.values())
 
 
-def _status(scheduler: Scheduler, *, now: float) -> SchedulerStatus:
+def status(scheduler: Scheduler, *, now: float) -> SchedulerStatus:
+    """A scheduler for people to look at."""
     waits = [wait for _, wait in scheduler.first_attempts.values()]
     p50, p99 = np.percentile(waits, (50, 99)).tolist() if waits else (0.0, 0.0)
     return SchedulerStatus(
@@ -188,4 +197,6 @@ def _status(scheduler: Scheduler, *, now: float) -> SchedulerStatus:
         jobs_claimed=len(waits),
         wait_p50_seconds=p50,
         wait_p99_seconds=p99,
+        wanted=scheduler.wanted,
+        policy=scheduler.policy,
     )

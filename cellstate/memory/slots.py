@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from omegacell.cellstate.memory.state import Cell
@@ -33,13 +34,26 @@ def drop(cell: Cell, slot: Placement) -> None:
     del job.placements[slot.first_index]
 
 
-def tell(cell: Cell, slot: Placement, stop: Stop) -> Placement:
+def tell(cell: Cell, slot: Placement, why: Stop) -> Placement:
     """Ask that a slot end; a cancellation stays one. The slot as it is then."""
     job = cell.jobs[slot.job_id]
     job.stopping += slot.stop is Stop.NONE
-    told = replace(slot, stop=Stop.CANCEL if slot.stop is Stop.CANCEL else stop)
+    told = replace(slot, stop=Stop.CANCEL if slot.stop is Stop.CANCEL else why)
     job.placements[slot.first_index] = told
     return told
+
+
+def stop(cell: Cell, told: Iterable[Placement], why: Stop) -> None:
+    """Ask that slots end; their workers' reports free the machines.
+
+    Only workers are told, by the version: nothing that schedulers read has changed, so the feed is silent.
+    """
+    touched: set[int] = set()
+    for slot in told:
+        tell(cell, slot, why)
+        touched.add(slot.machine_id)
+    for machine_id in touched:
+        cell.machines[machine_id].version += 1
 
 
 def displace(cell: Cell, slot: Placement, *, winner_job: int) -> None:

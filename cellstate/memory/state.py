@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from omegacell.cellstate.judge import Ruling
 from omegacell.cellstate.memory.feed import Feed
+from omegacell.cellstate.memory.log import Log
 from omegacell.cellstate.memory.queue import JobQueue
 from omegacell.cellstate.memory.retries import Retries
 from omegacell.cellstate.model import (
@@ -15,10 +16,13 @@ from omegacell.cellstate.model import (
     Amounts,
     JobSpec,
     JobState,
+    LogPiece,
+    LogRequest,
     MachineSpec,
     Outcome,
     Placement,
     Preemption,
+    Wanted,
     WorkerSpec,
 )
 from omegacell.cellstate.room import Room, as_tuple
@@ -75,15 +79,24 @@ class Machine:
 class Job:
     """A job: its specification, its counters, and where its tasks are.
 
-    `placed` counts tasks, `stopping` the slots that are told to stop; `measured_microseconds` is how long
-    `measured_tasks` ran together. `reserved` are machines, on some of which its reservation may have passed.
+    `spec` is as altered since: of a service its task_count says how many replicas there should be; `task_count` here is
+    how many tasks were added so far. `placed` counts tasks, `stopping` the slots that are told to stop;
+    `measured_microseconds` is how long `measured_tasks` ran together. `waits_for` maps the jobs that it still waits for
+    to whether their end is enough. `failing`: its cancellation makes it a failed job. `deadline_at` and `lease_until`
+    are 0 where there is none. `reserved` are machines, on some of which its reservation may have passed.
     """
 
     job_id: int
     submission_id: UUID
     spec: JobSpec
-    inputs: tuple[bytes, ...]
+    inputs: list[bytes]
+    task_count: int
     submitted_at: float
+    open: bool = False
+    held: bool = False
+    waits_for: dict[int, bool] = field(default_factory=dict)
+    deadline_at: float = 0.0
+    lease_until: float = 0.0
     state: JobState = JobState.PENDING
     next_index: int = 0
     placed: int = 0
@@ -98,6 +111,7 @@ class Job:
     measured_tasks: int = 0
     measured_microseconds: int = 0
     cancel_requested: bool = False
+    failing: bool = False
     claimed_by: int = 0
     reason: str = ""
     explanation: str = "{}"
@@ -119,12 +133,29 @@ class Job:
     @property
     def unnumbered(self) -> int:
         """Tasks that have no index yet and may still get one."""
-        return self.spec.task_count - self.next_index - self.never_placed
+        return self.task_count - self.next_index - self.never_placed
+
+    @property
+    def ended(self) -> int:
+        """Tasks that have ended for good."""
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def unplaced(self) -> bool:
+        """Whether a task has not ended and is not placed."""
+        return self.unnumbered > 0 or len(self.retries) > 0
 
     @property
     def has_work(self) -> bool:
-        """Whether anything is left to be placed, now or later."""
-        return self.unnumbered > 0 or len(self.retries) > 0
+        """Whether anything is left to be placed, now or later, and may be."""
+        if self.held or self.waits_for or self.state.final:
+            return False
+        return self.unplaced and (not self.spec.max_running or self.placed < self.spec.max_running)
+
+    def pending(self, now: float) -> int:
+        """How many tasks may be placed now."""
+        tasks = self.unnumbered + self.retries.due(now)
+        return min(tasks, max(self.spec.max_running - self.placed, 0)) if self.spec.max_running else tasks
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,9 +188,21 @@ class Scheduler:
     placements: int = 0
     attempts: int = 0
     busy_seconds: float = 0.0
+    wanted: Wanted = Wanted.RUN
+    policy: str = ""
     claimed: set[int] = field(default_factory=set)
     first_attempts: dict[int, tuple[float, float]] = field(default_factory=dict)
     """Of each job there is that it was the first to attempt: when it was claimed, and how long it had waited."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AskedLog:
+    """A request to read a task's log, and the worker's answer once there is one."""
+
+    worker_id: int
+    request: LogRequest
+    asked_at: float
+    answer: LogPiece | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,13 +218,16 @@ class CommittedClaim:
 class Cell:
     """Everything a MemoryStore keeps. Ids count from 1 in order of creation.
 
-    `ended` are jobs, the oldest end first.
+    `ended` are jobs, the oldest end first; `children` are those that come after a job that has not ended, by that
+    job. `expiries` are times at which to look at a job's deadline or lease, as a heap; some may be out of date.
     `reserved` are machines, on some of which the reservation may have passed.
     """
 
     jobs: dict[int, Job] = field(default_factory=dict)
     last_job_id: int = 0
-    ended: deque[int] = field(default_factory=deque)
+    ended: dict[int, None] = field(default_factory=dict)
+    children: dict[int, list[int]] = field(default_factory=dict)
+    expiries: list[tuple[float, int]] = field(default_factory=list)
     reserved: set[int] = field(default_factory=set)
     job_of_submission: dict[UUID, int] = field(default_factory=dict)
     job_of_key: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -193,6 +239,10 @@ class Cell:
     scheduler_of_name: dict[str, int] = field(default_factory=dict)
     queue: JobQueue = field(default_factory=JobQueue)
     feed: Feed = field(default_factory=Feed)
+    log: Log = field(default_factory=Log)
+    fleet: dict[str, int] = field(default_factory=dict)
+    asked_logs: dict[int, AskedLog] = field(default_factory=dict)
+    last_log_request: int = 0
     transactions: dict[UUID, tuple[CommittedClaim, ...]] = field(default_factory=dict)
     last_token: int = 0
 

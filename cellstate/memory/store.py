@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegacell.cellstate.clock import Clock
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.invariants import check
 from omegacell.cellstate.memory import (
+    changes,
     commit,
+    dependencies,
     fold,
     jobs,
     machines,
+    open_jobs,
     preemption,
     reservations,
     rows,
     schedulers,
+    submitting,
     view,
     workers,
 )
+from omegacell.cellstate.memory.endpoints import EndpointCalls
+from omegacell.cellstate.memory.events import EventCalls
+from omegacell.cellstate.memory.log_relay import LogRelayCalls
 from omegacell.cellstate.memory.machines import register as register_machines
-from omegacell.cellstate.memory.state import Cell
+from omegacell.cellstate.memory.processes import ProcessCalls
 from omegacell.cellstate.model import (
     Changes,
     ClaimedJob,
+    Dependency,
     Ended,
+    Endings,
     Holdings,
     Int64,
+    JobSpec,
     JobState,
     JobStatus,
     Kept,
@@ -41,9 +49,9 @@ from omegacell.cellstate.model import (
     Preemption,
     Purged,
     RegisteredMachine,
+    Renewal,
     Reservation,
     RetryRange,
-    SchedulerStatus,
     Settlement,
     Started,
     Submission,
@@ -54,21 +62,15 @@ from omegacell.cellstate.model import (
     Violation,
     Watermark,
     WorkerSpec,
-    WorkerStatus,
 )
 
 
-class MemoryStore:
+class MemoryStore(ProcessCalls, EventCalls, LogRelayCalls, EndpointCalls):
     """A cell that lives and dies with this object; store.Store says what each method does.
 
     Deterministic: the same calls at the same times give the same answers. A commit costs what its claims
     cost, a sync what has changed; nothing copies the cell. Threads may share it. Its clock must not go back.
     """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._cell = Cell()
-        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -81,15 +83,81 @@ class MemoryStore:
                 "a connection was passed to a cell in memory, which has no transaction to share; leave it out"
             )
         with self._lock:
-            return jobs.submit(self._cell, submissions, now=self._clock.now())
+            return submitting.submit(self._cell, submissions, now=self._clock.now())
 
     def cancel(self, job_id: int) -> JobStatus:
         with self._lock:
-            return jobs.cancel(self._cell, job_id, now=self._clock.now())
+            changes.cancel(self._cell, job := jobs.find(self._cell, job_id), now=self._clock.now())
+            return jobs.status(job)
+
+    def append(self, job_id: int, first_index: int, inputs: Sequence[bytes]) -> int:
+        with self._lock:
+            job = jobs.find(self._cell, job_id)
+            return open_jobs.append(self._cell, job, first_index, inputs, now=self._clock.now())
+
+    def close_job(self, job_id: int) -> JobStatus:
+        with self._lock:
+            open_jobs.close(self._cell, job := jobs.find(self._cell, job_id), now=self._clock.now())
+            return jobs.status(job)
+
+    def renew_job(self, job_id: int, lease_seconds: float) -> bool:
+        with self._lock:
+            job = jobs.find(self._cell, job_id)
+            return open_jobs.renew(self._cell, job, lease_seconds, now=self._clock.now())
+
+    def cancel_tasks(self, job_id: int, ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+        with self._lock:
+            job = jobs.find(self._cell, job_id)
+            return open_jobs.cancel_tasks(self._cell, job, ranges, now=self._clock.now())
+
+    def ended(self, job_id: int, watermark: Watermark | None) -> Endings:
+        with self._lock:
+            return open_jobs.ended(jobs.find(self._cell, job_id), watermark)
+
+    def hold(self, job_id: int) -> JobStatus:
+        with self._lock:
+            changes.hold(self._cell, job := jobs.find(self._cell, job_id), held=True, now=self._clock.now())
+            return jobs.status(job)
+
+    def release(self, job_id: int) -> JobStatus:
+        with self._lock:
+            changes.hold(self._cell, job := jobs.find(self._cell, job_id), held=False, now=self._clock.now())
+            return jobs.status(job)
+
+    def retry_failed(self, job_id: int) -> JobStatus:
+        with self._lock:
+            changes.retry_failed(self._cell, job := jobs.find(self._cell, job_id), now=self._clock.now())
+            return jobs.status(job)
+
+    def alter(
+        self,
+        job_id: int,
+        *,
+        replicas: int | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> JobStatus:
+        with self._lock:
+            job, now = jobs.find(self._cell, job_id), self._clock.now()
+            changes.alter(self._cell, job, replicas=replicas, priority=priority, labels=labels, now=now)
+            return jobs.status(job)
 
     def job(self, job_id: int) -> JobStatus:
         with self._lock:
             return jobs.status(jobs.find(self._cell, job_id))
+
+    def statuses(self, job_ids: Sequence[int]) -> tuple[JobStatus, ...]:
+        with self._lock:
+            known = sorted(set(job_ids) & self._cell.jobs.keys())
+            return tuple(jobs.status(self._cell.jobs[job_id]) for job_id in known)
+
+    def specification(self, job_id: int) -> JobSpec:
+        with self._lock:
+            return jobs.find(self._cell, job_id).spec
+
+    def dependencies(self, job_id: int) -> tuple[Dependency, ...]:
+        with self._lock:
+            return dependencies.listing(jobs.find(self._cell, job_id))
 
     def jobs(
         self,
@@ -140,19 +208,13 @@ class MemoryStore:
 
     def drain(self, machine_name: str, *, evict: bool = True) -> MachineStatus:
         with self._lock:
-            return machines.set_schedulable(self._cell, machine_name, schedulable=False, evict=evict)
+            now = self._clock.now()
+            return machines.set_schedulable(self._cell, machine_name, schedulable=False, evict=evict, now=now)
 
     def uncordon(self, machine_name: str) -> MachineStatus:
         with self._lock:
-            return machines.set_schedulable(self._cell, machine_name, schedulable=True, evict=False)
-
-    def schedulers(self) -> tuple[SchedulerStatus, ...]:
-        with self._lock:
-            return schedulers.statuses(self._cell, now=self._clock.now())
-
-    def workers(self) -> tuple[WorkerStatus, ...]:
-        with self._lock:
-            return workers.statuses(self._cell, now=self._clock.now())
+            now = self._clock.now()
+            return machines.set_schedulable(self._cell, machine_name, schedulable=True, evict=False, now=now)
 
     def check(self) -> tuple[Violation, ...]:
         with self._lock:
@@ -165,7 +227,9 @@ class MemoryStore:
             now = self._clock.now()
             return schedulers.register(self._cell, name, kind, lease_seconds=lease_seconds, now=now)
 
-    def renew_scheduler(self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int) -> float:
+    def renew_scheduler(
+        self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int
+    ) -> Renewal:
         with self._lock:
             scheduler = schedulers.fenced(self._cell, scheduler_id, token)
             now = self._clock.now()
@@ -247,7 +311,7 @@ class MemoryStore:
     def inputs(self, job_id: int, first_index: int, count: int) -> tuple[bytes, ...]:
         with self._lock:
             job = self._cell.jobs.get(job_id)
-            return job.inputs[first_index : first_index + count] if job is not None else ()
+            return tuple(job.inputs[first_index : first_index + count]) if job is not None else ()
 
     def report_started(self, worker_id: int, token: int, started: Sequence[Started]) -> None:
         with self._lock:

@@ -53,6 +53,7 @@ def view(cell: Cell) -> CellView:
         finals=tuple(_finals(job) for job in jobs),
         queue=tuple(cell.queue),
         scheduler_ids=frozenset(cell.schedulers),
+        dependencies=tuple((parent, job.job_id) for job in jobs for parent in job.waits_for),
     )
 
 
@@ -60,7 +61,7 @@ def _job(job: Job) -> JobView:
     return JobView(
         job_id=job.job_id,
         state=job.state,
-        task_count=job.spec.task_count,
+        task_count=job.task_count,
         next_index=job.next_index,
         placed=job.placed,
         succeeded=job.succeeded,
@@ -68,6 +69,10 @@ def _job(job: Job) -> JobView:
         cancelled=job.cancelled,
         never_placed=job.never_placed,
         claimed_by=job.claimed_by,
+        held=job.held,
+        open=job.open,
+        blocked_by=len(job.waits_for),
+        max_running=job.spec.max_running,
     )
 
 

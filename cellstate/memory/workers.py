@@ -103,6 +103,7 @@ def statuses(cell: Cell, *, now: float) -> tuple[WorkerStatus, ...]:
             expires_at=worker.expires_at,
             alive=worker.expires_at > now,
             machine_count=sum(cell.machines[machine_id].up for machine_id in worker.machine_ids),
+            address=worker.spec.address,
         )
         for worker in cell.workers.values()
     )
@@ -129,11 +130,12 @@ def _holdings(cell: Cell, machine: Machine) -> Holdings:
 
 
 def report_started(cell: Cell, started: Sequence[Started]) -> None:
-    """Note which placements run."""
+    """Note which placements run, and on which ports."""
     for report in started:
         placement = _held(cell, report)
         if placement is not None:
-            cell.jobs[report.job_id].placements[report.first_index] = replace(placement, running=True)
+            runs = replace(placement, running=True, ports=tuple(sorted(report.ports)))
+            cell.jobs[report.job_id].placements[report.first_index] = runs
 
 
 def report_ended(cell: Cell, ended: Sequence[Ended], kept: Sequence[Kept], *, now: float) -> tuple[bool, ...]:

@@ -11,6 +11,8 @@ an id. Arrays carry their shape in the docstring.
     feed.py         what changed on the machines: the rows a reader applies to its private copy
     claims.py       what a scheduler asks for and what it is answered: claimed jobs, transactions, verdicts, settlements
     placements.py   what holds resources now, what workers report of it, and how it ended
+    events.py       what happened, for people: a stream, and counts of conflicts
+    log_relay.py    logs on their way from the worker's host to whoever reads them
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from omegacell.cellstate.model.claims import (
     Verdict,
     Victims,
 )
+from omegacell.cellstate.model.events import ConflictCount, Event, EventKind, Events
 from omegacell.cellstate.model.feed import (
     NO_EXTRAS,
     Changes,
@@ -37,19 +40,26 @@ from omegacell.cellstate.model.feed import (
     Watermark,
 )
 from omegacell.cellstate.model.jobs import (
+    NO_HEALTH,
     AntiAffinity,
     Constraint,
+    Dependency,
+    Endings,
+    Endpoint,
+    Health,
     JobSpec,
     JobStatus,
     Submission,
     Submitted,
     TaskDefinition,
 )
+from omegacell.cellstate.model.log_relay import LOG_PIECE_BYTES, LogPiece, LogRequest
 from omegacell.cellstate.model.machines import (
     Lease,
     MachineSpec,
     MachineStatus,
     RegisteredMachine,
+    Renewal,
     SchedulerStatus,
     WorkerSpec,
     WorkerStatus,
@@ -78,14 +88,17 @@ from omegacell.cellstate.model.states import (
     Stop,
     TaskKind,
     TaskState,
+    Wanted,
 )
 
 __all__ = [
     "DEVICES_AT_MOST",
     "DEVICE_MILLI",
     "DIMENSIONS",
+    "LOG_PIECE_BYTES",
     "NO_ALTERNATIVES",
     "NO_EXTRAS",
+    "NO_HEALTH",
     "NO_VICTIMS",
     "TASKS_PER_SLOT",
     "Alternatives",
@@ -96,9 +109,17 @@ __all__ = [
     "Changes",
     "ClaimedJob",
     "CommitMode",
+    "ConflictCount",
     "Constraint",
+    "Dependency",
     "Detection",
     "Ended",
+    "Endings",
+    "Endpoint",
+    "Event",
+    "EventKind",
+    "Events",
+    "Health",
     "Holdings",
     "Int64",
     "JobSpec",
@@ -106,6 +127,8 @@ __all__ = [
     "JobStatus",
     "Kept",
     "Lease",
+    "LogPiece",
+    "LogRequest",
     "MachineExtras",
     "MachineFacts",
     "MachineRows",
@@ -120,6 +143,7 @@ __all__ = [
     "Purged",
     "Reason",
     "RegisteredMachine",
+    "Renewal",
     "Reservation",
     "RetryRange",
     "SchedulerStatus",
@@ -135,6 +159,7 @@ __all__ = [
     "Verdict",
     "Victims",
     "Violation",
+    "Wanted",
     "Watermark",
     "WorkerSpec",
     "WorkerStatus",

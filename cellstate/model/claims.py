@@ -16,8 +16,8 @@ from omegacell.cellstate.model.states import CommitMode, Detection
 class ClaimedJob:
     """A job a scheduler holds and may place: what a policy needs of it, and nothing of what runs.
 
-    `pending` is the number of tasks that may be placed now (unnumbered plus retries that are due), `ended`
-    of those that have ended for good;
+    `pending` is the number of tasks that may be placed now (unnumbered plus retries that are due, and no more than
+    max_running lets in beside those placed), `ended` of those that have ended for good;
     `placed_on` maps machine id to its placements of this job (only filled for jobs with anti-affinity or
     spread, and for services). `attempts` counts earlier scheduling attempts, `fruitless` those in a row
     that placed nothing, `conflicts` those in a row in which a claim conflicted. `measured_tasks` of the job's
@@ -49,6 +49,7 @@ class ClaimedJob:
     conflicts: int = 0
     measured_tasks: int = 0
     mean_task_seconds: float = 0.0
+    max_running: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from omegacell.cellstate.model.amounts import Amounts
+from omegacell.cellstate.model.states import Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,17 @@ class RegisteredMachine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
-    """A worker process that asks for a lease. (host, boot_id, pid) prove the death of an earlier one."""
+    """A worker process that asks for a lease. (host, boot_id, pid) prove the death of an earlier one.
+
+    `address` is the name or number by which other hosts reach what listens on this one.
+    """
 
     name: str
     host: str
     boot_id: str
     pid: int
     log_directory: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,19 @@ class WorkerStatus:
     expires_at: float
     alive: bool
     machine_count: int
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """The answer to a scheduler's renewal: when the lease ends, and what people want of it.
+
+    `policy` is "" for its own, else the name or dotted path of the one it should use from now on.
+    """
+
+    expires_at: float
+    wanted: Wanted
+    policy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +87,7 @@ class SchedulerStatus:
 
     `transactions_failed` counts (job, transaction) pairs in which at least one claim conflicted; `busy_seconds` is the
     time spent thinking as the scheduler reported it; waits are those of jobs whose first attempt was its.
+    `wanted` and `policy` are what people asked of it last (SchedulerStore.renew_scheduler).
     """
 
     scheduler_id: int
@@ -88,6 +107,8 @@ class SchedulerStatus:
     jobs_claimed: int
     wait_p50_seconds: float
     wait_p99_seconds: float
+    wanted: Wanted = Wanted.RUN
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ class Placement:
 
     `amounts` are what the slot holds and `devices` on which devices. Where a claim of the job `preempted_by`
     took its place both are empty: it is ending, and that job's slots on the machine start once it has.
+    `ports` are (name, number) by name, as its worker told when it ran.
     """
 
     job_id: int
@@ -30,6 +31,7 @@ class Placement:
     placed_at: float
     devices: tuple[int, ...] = ()
     preempted_by: int = 0
+    ports: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A worker's word that a placement began to run; compare-and-set on (epoch, attempt)."""
+    """A worker's word that a placement runs, on these ports by name; compare-and-set on (epoch, attempt)."""
 
     job_id: int
     first_index: int
@@ -52,6 +54,7 @@ class Started:
     machine_id: int
     epoch: int
     started_at: float
+    ports: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,14 @@ class Stop(StrEnum):
     PREEMPT = "preempt"
 
 
+class Wanted(StrEnum):
+    """What people want of a scheduler: serve, claim nothing for now, or finish what it holds and end."""
+
+    RUN = "run"
+    HOLD = "hold"
+    DRAIN = "drain"
+
+
 class Operator(StrEnum):
     """How a constraint compares a machine's attribute with its values."""
 

@@ -6,7 +6,7 @@ from omegacell.cellstate.model import Int64, Purged
 from omegacell.cellstate.postgres.connection import Connections
 
 _JOBS_AT_ONCE = 1_000
-"""Purged in one transaction: short enough that nobody waits for its locks."""
+"""Purged, or let go, in one transaction: short enough that nobody waits for its locks."""
 
 
 class Calls:
@@ -42,4 +42,11 @@ class Calls:
     def _fold(self, jobs: Int64 | None) -> None:
         """Fold the counts of these jobs, in a transaction apart from the one that reported them."""
         if jobs is not None and len(jobs):
-            self._connections.call("fold_jobs", jobs, False)
+            (folded,) = self._connections.call("fold_jobs", jobs, False)
+            self._release(due=folded.due)
+
+    def _release(self, *, due: bool) -> None:
+        """Settle what jobs wait for, if something is due, until nothing is."""
+        while due:
+            (released,) = self._connections.call("release_jobs", _JOBS_AT_ONCE)
+            due = released.due

@@ -1,4 +1,4 @@
-"""ClientStore on PostgreSQL: submit, look, cancel, drain. Listings are in status.py."""
+"""ClientStore on PostgreSQL: submit, purge, drain. Listings are in status.py, what is done with a job in jobs.py."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ import sqlalchemy as sa
 
 from omegacell.cellstate import framing, invariants, tables
 from omegacell.cellstate.errors import KeyConflict, NotFound
-from omegacell.cellstate.model import JobStatus, MachineStatus, Purged, Submission, Submitted, Violation
+from omegacell.cellstate.model import MachineStatus, Purged, Submission, Submitted, Violation
 from omegacell.cellstate.postgres import view
-from omegacell.cellstate.postgres.status import StatusCalls
+from omegacell.cellstate.postgres.jobs import JobCalls
 from omegacell.cellstate.specification import differing_fields, to_json
+from omegacell.cellstate.transactions import check_submissions
 
 
-class ClientCalls(StatusCalls):
+class ClientCalls(JobCalls):
     """The calls of people and their programs; their contract is store.ClientStore's."""
 
     def submit(self, submissions: Sequence[Submission], *, connection: Any = None) -> tuple[Submitted, ...]:
         """Store jobs, all or none; see store.ClientStore.submit."""
+        check_submissions(submissions)
         written = [_written(submission) for submission in submissions]
         unique, position = _distinct(written)
+        _relate(submissions, written, position)
         if not unique:
             return ()
         chunks = [
@@ -41,17 +44,14 @@ class ClientCalls(StatusCalls):
         )
         if connection is None:
             rows = self._connections.call("submit_jobs", *arguments)
+            if any(one.spec.after or one.spec.after_any or one.after or one.after_any for one in submissions):
+                self._release(due=self._connections.call("look_at_dependencies")[0][0])
         else:
             rows = self._connections.call_on(connection, "submit_jobs", *arguments)
         return tuple(
             Submitted(job_id=rows[at].job_id, created=rows[at].created and unique[at] == index)
             for index, at in enumerate(position)
         )
-
-    def cancel(self, job_id: int) -> JobStatus:
-        """Ask that a job end; see store.ClientStore.cancel."""
-        self._connections.call("stop_job", job_id, "cancelled by request", True)
-        return self.job(job_id)
 
     def explanation(self, job_id: int) -> str:
         """The JSON object its scheduler left at its last settlement."""
@@ -95,7 +95,19 @@ def _written(submission: Submission) -> dict[str, Any]:
     return to_json(submission.spec) | {
         "submission_id": str(submission.submission_id),
         "inputs_digest": digest,
+        "held": submission.held,
+        "lease_seconds": submission.lease_seconds,
     }
+
+
+def _relate(
+    submissions: Sequence[Submission], written: Sequence[dict[str, Any]], position: Sequence[int]
+) -> None:
+    """Add which jobs of this call a job comes after, as positions from 1 among those that are sent."""
+    for submission, job in zip(submissions, written, strict=True):
+        for name in ("after", "after_any"):
+            if parents := getattr(submission, name):
+                job[f"{name}_batch"] = sorted({position[at] + 1 for at in parents})
 
 
 def _distinct(written: Sequence[dict[str, Any]]) -> tuple[list[int], list[int]]:
@@ -126,7 +138,7 @@ def _distinct(written: Sequence[dict[str, Any]]) -> tuple[list[int], list[int]]:
 
 
 def _same_or_conflict(earlier: dict[str, Any], later: dict[str, Any]) -> None:
-    ignored = {"submission_id", "inputs_digest"}
+    ignored = {"submission_id", "inputs_digest", "held", "lease_seconds"}
     differing = differing_fields(
         {name: value for name, value in earlier.items() if name not in ignored}
         | {"inputs": earlier["inputs_digest"]},

@@ -87,6 +87,7 @@ def claimed(row: Any) -> ClaimedJob:
         conflicts=row.conflicts,
         measured_tasks=row.measured_tasks,
         mean_task_seconds=row.measured_us / row.measured_tasks / 1e6 if row.measured_tasks else 0.0,
+        max_running=spec.max_running,
     )
 
 
@@ -114,6 +115,7 @@ def placement(row: Any, placed_at: float) -> Placement:
         placed_at=placed_at,
         devices=tuple(index for index in range(mask.bit_length()) if mask >> index & 1),
         preempted_by=row.preempted_by or 0,
+        ports=tuple(sorted(row.ports.items())) if row.ports else (),
     )
 
 

@@ -15,9 +15,11 @@ from omegacell.cellstate.model import (
     Lease,
     MachineFacts,
     Preemptible,
+    Renewal,
     Settlement,
     Transaction,
     Verdict,
+    Wanted,
     Watermark,
 )
 from omegacell.cellstate.postgres import rows
@@ -46,11 +48,12 @@ class SchedulerCalls(Calls):
             expires_at=row.expires_at,
         )
 
-    def renew_scheduler(self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int) -> float:
-        """Extend the lease and report totals since registration."""
-        return float(
-            self._connections.call("renew_scheduler", scheduler_id, token, busy_seconds, attempts)[0][0]
-        )
+    def renew_scheduler(
+        self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int
+    ) -> Renewal:
+        """Extend the lease, report totals since registration, and learn what people want."""
+        (row,) = self._connections.call("renew_scheduler", scheduler_id, token, busy_seconds, attempts)
+        return Renewal(expires_at=row.expires_at, wanted=Wanted(row.wanted), policy=row.policy)
 
     def release_scheduler(self, scheduler_id: int, token: int) -> None:
         """End the lease and give the claimed jobs back."""
@@ -169,7 +172,7 @@ class SchedulerCalls(Calls):
 
     def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
         """Give claimed jobs back."""
-        self._connections.call(
+        (settled,) = self._connections.call(
             "settle_jobs",
             scheduler_id,
             token,
@@ -180,6 +183,7 @@ class SchedulerCalls(Calls):
             [one.conflicted for one in settlements],
             [one.explanation for one in settlements],
         )
+        self._release(due=settled[0])
 
     def reap(self) -> int:
         """Take from dead holders what they hold, each in a transaction of its own, so many in a call."""
@@ -196,6 +200,11 @@ class SchedulerCalls(Calls):
                 self._connections.call("reap_scheduler", row.scheduler_id)
         # What a reporter that died before its fold left behind, or a crash of the server undid.
         self._connections.call("fold_jobs", None, False)
+        for row in self._connections.call("expired_jobs"):
+            self._release(due=self._connections.call("expire_job", row.job_id, row.why)[0][0])
+        # Also what was submitted in a transaction of somebody's own, who does not tell of its commit.
+        self._release(due=True)
+        self._release(due=self._connections.call("look_at_dependencies")[0][0])
         return reaped
 
 

@@ -1,4 +1,4 @@
-"""Listings for people: jobs, outcomes, machines, schedulers, workers, by SQLAlchemy Core on tables.py."""
+"""Listings for people: jobs, outcomes, machines, by SQLAlchemy Core on tables.py."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from omegacell.cellstate.model import (
     DEVICE_MILLI,
     Amounts,
     AttemptState,
+    Dependency,
+    JobSpec,
     JobState,
     JobStatus,
     MachineStatus,
@@ -23,16 +25,11 @@ from omegacell.cellstate.model import (
     Preemption,
     Reservation,
     RetryRange,
-    SchedulerStatus,
-    WorkerStatus,
 )
 from omegacell.cellstate.postgres.calls import Calls
 from omegacell.cellstate.postgres.rows import named_amounts, placement
-
-
-def seconds(column: Any) -> Any:
-    """A timestamp as seconds since the epoch, 0 where it is null."""
-    return sa.cast(sa.func.coalesce(sa.extract("epoch", column), 0), sa.Float(53))
+from omegacell.cellstate.postgres.times import now, seconds
+from omegacell.cellstate.specification import from_json
 
 
 class StatusCalls(Calls):
@@ -42,8 +39,30 @@ class StatusCalls(Calls):
         """One job's status."""
         rows = self._connections.read(_jobs().where(t.job.c.job_id == job_id))
         if not rows:
-            raise NotFound(f"job j{job_id} does not exist in this cell; omega jobs lists those that do")
+            raise _unknown(job_id)
         return _job(rows[0])
+
+    def statuses(self, job_ids: Sequence[int]) -> tuple[JobStatus, ...]:
+        """Those of these jobs that there are, by id."""
+        wanted = sa.literal(list(job_ids), sa.ARRAY(sa.BigInteger))
+        statement = _jobs().where(t.job.c.job_id == sa.any_(wanted)).order_by(t.job.c.job_id)
+        return tuple(_job(row) for row in self._connections.read(statement))
+
+    def specification(self, job_id: int) -> JobSpec:
+        """What was submitted, as altered since."""
+        rows = self._connections.read(
+            sa.select(t.job.c.specification, t.job.c.payload).where(t.job.c.job_id == job_id)
+        )
+        if not rows:
+            raise _unknown(job_id)
+        return from_json(rows[0].specification, bytes(rows[0].payload))
+
+    def dependencies(self, job_id: int) -> tuple[Dependency, ...]:
+        """The jobs that a blocked job still waits for, by id."""
+        self.job(job_id)
+        d = t.dependency.c
+        statement = sa.select(d.parent_job, d.any_end).where(d.child_job == job_id).order_by(d.parent_job)
+        return tuple(Dependency(**row._asdict()) for row in self._connections.read(statement))
 
     def jobs(
         self, *, states: Sequence[JobState] = (), labels: Mapping[str, str] | None = None, limit: int = 100
@@ -141,7 +160,7 @@ class StatusCalls(Calls):
         r = t.reservation.c
         statement = (
             sa.select(r.machine_id, r.job_id, r.priority, seconds(r.until).label("until"))
-            .where(r.until > _now(self.schema))
+            .where(r.until > now(self.schema))
             .order_by(r.machine_id)
         )
         return tuple(Reservation(**row._asdict()) for row in self._connections.read(statement))
@@ -191,98 +210,37 @@ class StatusCalls(Calls):
         )
         return tuple(_machine(row) for row in self._connections.read(statement))
 
-    def schedulers(self) -> tuple[SchedulerStatus, ...]:
-        """All schedulers that ever registered, by id."""
-        s, j = t.scheduler.c, t.job_state.c
-        since = t.scheduler.alias("since")  # counters start anew with each registration
-        wait = sa.extract("epoch", j.first_attempt_at) - sa.extract("epoch", t.job.c.submitted_at)
-        waits = (
-            sa.select(
-                j.first_scheduler,
-                sa.func.count().label("jobs_claimed"),
-                sa.func.percentile_cont(0.5).within_group(wait).label("p50"),
-                sa.func.percentile_cont(0.99).within_group(wait).label("p99"),
-            )
-            .join(t.job, t.job.c.job_id == j.job_id)
-            .join(
-                since,
-                (since.c.scheduler_id == j.first_scheduler) & (j.first_attempt_at >= since.c.registered_at),
-            )
-            .group_by(j.first_scheduler)
-            .subquery()
-        )
-        statement = (
-            sa.select(
-                *(s[name] for name in _SCHEDULER_COLUMNS),
-                (s.expires_at > _now(self.schema)).label("alive"),
-                seconds(s.expires_at).label("expires_at"),
-                seconds(s.registered_at).label("registered_at"),
-                sa.func.coalesce(waits.c.jobs_claimed, 0).label("jobs_claimed"),
-                sa.cast(sa.func.coalesce(waits.c.p50, 0), sa.Float(53)).label("wait_p50_seconds"),
-                sa.cast(sa.func.coalesce(waits.c.p99, 0), sa.Float(53)).label("wait_p99_seconds"),
-            )
-            .outerjoin(waits, waits.c.first_scheduler == s.scheduler_id)
-            .order_by(s.scheduler_id)
-        )
-        return tuple(SchedulerStatus(**row._asdict()) for row in self._connections.read(statement))
 
-    def workers(self) -> tuple[WorkerStatus, ...]:
-        """All workers that ever registered, by id."""
-        w = t.worker.c
-        count = (
-            sa.select(sa.func.count())
-            .select_from(t.machine)
-            .where(t.machine.c.worker_id == w.worker_id, t.machine.c.up)
-            .scalar_subquery()
-        )
-        statement = sa.select(
-            w.worker_id,
-            w.name,
-            w.host,
-            w.boot_id,
-            w.pid,
-            w.log_directory,
-            w.token,
-            seconds(w.expires_at).label("expires_at"),
-            (w.expires_at > _now(self.schema)).label("alive"),
-            count.label("machine_count"),
-        ).order_by(w.worker_id)
-        return tuple(WorkerStatus(**row._asdict()) for row in self._connections.read(statement))
-
-
-_SCHEDULER_COLUMNS = (
-    "scheduler_id", "name", "kind", "token", "transactions_succeeded", "transactions_failed", "claims",
-    "claims_refused", "placements", "attempts", "busy_seconds",
-)  # fmt: skip
 _JOB_COLUMNS = ("job_id", "name", "namespace", "labels", "scheduler", "priority", "service")
 _STATE_COLUMNS = (
     "task_count", "next_index", "placed", "succeeded", "failed", "cancelled", "never_placed", "attempts",
-    "cancel_requested", "claimed_by", "reason",
+    "cancel_requested", "claimed_by", "reason", "held", "open", "blocked_by", "max_running",
 )  # fmt: skip
-
-
-def _now(schema: str) -> Any:
-    """The store's present: cell_now()."""
-    return getattr(sa.func, schema).cell_now()
 
 
 def _jobs() -> Any:
     j, s = t.job.c, t.job_state.c
     waiting = (
         sa.select(sa.cast(sa.func.coalesce(sa.func.sum(t.retry.c.count), 0), sa.BigInteger))
-        .where(t.retry.c.job_id == j.job_id)
+        .where(t.retry.c.job_id == j.job_id, t.retry.c.attempt > 1)
         .scalar_subquery()
     )
+    replicas = sa.case((j.service, sa.cast(j.specification["task_count"].astext, sa.BigInteger)), else_=0)
     return sa.select(
         *(j[name] for name in _JOB_COLUMNS),
         *(s[name] for name in _STATE_COLUMNS),
         s.state,
         waiting.label("waiting_retry"),
+        replicas.label("replicas"),
         seconds(j.submitted_at).label("submitted_at"),
         seconds(s.first_attempt_at).label("first_attempt_at"),
         seconds(s.first_placed_at).label("first_placed_at"),
         seconds(s.ended_at).label("ended_at"),
     ).join(t.job_state, s.job_id == j.job_id)
+
+
+def _unknown(job_id: int) -> NotFound:
+    return NotFound(f"job j{job_id} does not exist in this cell; omega jobs lists those that do")
 
 
 def _job(row: Any) -> JobStatus:

@@ -25,7 +25,8 @@ _JOBS = """
     SELECT s.job_id, s.state, s.task_count, s.next_index, s.placed - coalesce(d.ended, 0) AS placed,
            s.succeeded + coalesce(d.succeeded, 0) AS succeeded, s.failed + coalesce(d.failed, 0) AS failed,
            s.cancelled + coalesce(d.cancelled, 0) AS cancelled, s.never_placed, s.claimed_by,
-           s.purged_succeeded, s.purged_unsuccessful, d.job_id IS NOT NULL AS unfolded
+           s.purged_succeeded, s.purged_unsuccessful, s.open, s.held, s.blocked_by, s.max_running,
+           d.job_id IS NOT NULL AS unfolded
     FROM job_state s LEFT JOIN (
         SELECT x.job_id, sum(x.ended)::bigint AS ended, sum(x.succeeded)::bigint AS succeeded,
                sum(x.failed)::bigint AS failed, sum(x.cancelled)::bigint AS cancelled
@@ -89,14 +90,19 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> CellView:
                 for row in rows(_FINALS)
             ),
             queue=tuple(queue),
+            dependencies=tuple(
+                (row.parent_job, row.child_job)
+                for row in rows("SELECT parent_job, child_job FROM dependency")
+            ),
             scheduler_ids=frozenset(row.scheduler_id for row in rows("SELECT scheduler_id FROM scheduler")),
         )
 
 
 def _has_work(job: Any) -> bool:
-    """Whether something of the job waits for a place: it is neither placed nor ended."""
+    """Whether something of the job waits for a place, and may have one: it is neither placed nor ended."""
     done = job.succeeded + job.failed + job.cancelled
-    return bool(job.claimed_by == 0 and job.placed + done < job.task_count)
+    full = 0 < job.max_running <= job.placed
+    return bool(job.claimed_by == 0 and not job.held and not full and job.placed + done < job.task_count)
 
 
 def _machine(row: Any) -> MachineView:
@@ -148,9 +154,13 @@ def _job(row: Any) -> JobView:
         "never_placed",
         "purged_succeeded",
         "purged_unsuccessful",
+        "open",
+        "held",
+        "blocked_by",
+        "max_running",
     )
     state, claimed_by = JobState(row.state), row.claimed_by
-    if row.unfolded and row.succeeded + row.failed + row.cancelled == row.task_count:
+    if row.unfolded and not row.open and row.succeeded + row.failed + row.cancelled == row.task_count:
         # Reported after the fold: its reporter's own ends the job in a moment.
         state, claimed_by = JobState.SUCCEEDED if row.succeeded == row.task_count else JobState.FAILED, 0
     return JobView(**{name: getattr(row, name) for name in names}, state=state, claimed_by=claimed_by)

@@ -37,8 +37,8 @@ class WorkerCalls(Calls):
         """Become the current incarnation of worker `name`."""
         self._keep_house()
         (row,) = self._connections.call(
-            "register_worker", spec.name, spec.host, spec.boot_id, spec.pid, spec.log_directory, lease_seconds,
-            replace_token,
+            "register_worker", spec.name, spec.host, spec.boot_id, spec.pid, spec.log_directory, spec.address,
+            lease_seconds, replace_token,
         )  # fmt: skip
         self._fold(row.jobs)
         return Lease(
@@ -129,7 +129,8 @@ class WorkerCalls(Calls):
 
     def report_started(self, worker_id: int, token: int, started: Sequence[Started]) -> None:
         """Note that placements run."""
-        self._connections.call("report_started", worker_id, token, *_columns(started, _SLOT_KEY))
+        ports = [json.dumps(dict(one.ports)) for one in started]
+        self._connections.call("report_started", worker_id, token, *_columns(started, _SLOT_KEY), ports)
 
     def report_ended(
         self, worker_id: int, token: int, ended: Sequence[Ended], *, kept: Sequence[Kept] = ()
@@ -202,4 +203,6 @@ def _definition(row: Any) -> TaskDefinition:
         task_count=spec.task_count,
         has_inputs=row.has_inputs,
         service=spec.service,
+        ports=spec.ports,
+        health=spec.health,
     )

@@ -18,6 +18,7 @@ from omegacell.cellstate.model import (
     ClaimedJob,
     Holdings,
     JobSpec,
+    JobState,
     JobStatus,
     Lease,
     MachineSpec,
@@ -25,6 +26,7 @@ from omegacell.cellstate.model import (
     Outcome,
     Placement,
     RegisteredMachine,
+    Renewal,
     RetryRange,
     Settlement,
     Started,
@@ -53,9 +55,16 @@ def submission(
     custom: Mapping[str, int] | None = None,
     submission_id: UUID | None = None,
     inputs: tuple[bytes, ...] = (),
+    earlier: tuple[int, ...] = (),
+    earlier_any: tuple[int, ...] = (),
+    lease_seconds: float = 0.0,
+    held: bool = False,
     **fields: Any,
 ) -> Submission:
-    """A job of `tasks` commands; amounts are a task's, `fields` are JobSpec's."""
+    """A job of `tasks` commands; amounts are a task's, `fields` are JobSpec's.
+
+    `earlier` and `earlier_any` are positions in the same call, of jobs that it comes after.
+    """
     spec = JobSpec(
         name=fields.pop("name", "job"),
         kind=TaskKind.COMMAND,
@@ -64,7 +73,15 @@ def submission(
         amounts=_amounts(cpu, memory, disk, gpu, custom),
         **fields,
     )
-    return Submission(submission_id=submission_id or uuid4(), spec=spec, inputs=inputs)
+    return Submission(
+        submission_id=submission_id or uuid4(),
+        spec=spec,
+        inputs=inputs,
+        after=earlier,
+        after_any=earlier_any,
+        lease_seconds=lease_seconds,
+        held=held,
+    )
 
 
 def machine_spec(
@@ -128,6 +145,13 @@ class Scene:
         """Submit one job; its id."""
         return self.store.submit([submission(**fields)])[0].job_id
 
+    def open_job(self, inputs: Sequence[bytes] = (), **fields: Any) -> int:
+        """An open job, with these tasks so far; its id."""
+        job_id = self.submit(open=True, **({"tasks": 0} | fields))
+        if inputs:
+            self.store.append(job_id, 0, inputs)
+        return job_id
+
     def machine(self, machine_id: int) -> MachineStatus:
         """One machine's status."""
         return next(machine for machine in self.store.machines() if machine.machine_id == machine_id)
@@ -135,6 +159,10 @@ class Scene:
     def job(self, job_id: int) -> JobStatus:
         """One job's status."""
         return self.store.job(job_id)
+
+    def states(self, *job_ids: int) -> list[JobState]:
+        """Where jobs stand, in the order asked."""
+        return [self.store.job(job_id).state for job_id in job_ids]
 
     def outcomes(self, job_id: int) -> tuple[Outcome, ...]:
         """All outcomes of a job."""
@@ -311,7 +339,7 @@ class SchedulerHand:
             ],
         )
 
-    def renew(self, *, busy_seconds: float = 0.0, attempts: int = 0) -> float:
+    def renew(self, *, busy_seconds: float = 0.0, attempts: int = 0) -> Renewal:
         """Renew the lease."""
         return self.scene.store.renew_scheduler(*self._key, busy_seconds=busy_seconds, attempts=attempts)
 

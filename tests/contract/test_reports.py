@@ -216,14 +216,14 @@ def test_a_job_with_a_failed_task_runs_the_others_and_is_failed(
     assert (status.state, status.succeeded, status.failed) == (JobState.FAILED, 2, 1)
 
 
-def test_a_task_reported_cancelled_is_final_and_the_job_failed(
+def test_a_task_reported_cancelled_is_final_and_the_job_cancelled(
     scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
 ) -> None:
     job_id = scene.submit(retries=5)
     scheduler.place(job_id, 1)
     worker.end_job(job_id, AttemptState.CANCELLED)
     status = scene.job(job_id)
-    assert (status.state, status.cancelled, status.cancel_requested) == (JobState.FAILED, 1, False)
+    assert (status.state, status.cancelled, status.cancel_requested) == (JobState.CANCELLED, 1, False)
 
 
 @pytest.mark.parametrize("state", [AttemptState.PREEMPTED, AttemptState.LOST])

@@ -42,7 +42,8 @@ BEGIN
 
     RETURN QUERY
     SELECT j.job_id, j.name, j.scheduler, j.specification, j.priority, s.task_count,
-           s.task_count - s.next_index - s.never_placed + coalesce(r.due, 0), s.placed,
+           least(s.task_count - s.next_index - s.never_placed + coalesce(r.due, 0),
+                 CASE WHEN s.max_running > 0 THEN greatest(s.max_running - s.placed, 0) END), s.placed,
            s.succeeded + s.failed + s.cancelled, s.attempts, s.fruitless, s.conflicts,
            s.measured_tasks, s.measured_us, extract(epoch FROM j.submitted_at)::double precision, coalesce(p.machines, '{}'), coalesce(p.counts, '{}')
     FROM unnest(v_held || v_new) WITH ORDINALITY AS u(id, ord)

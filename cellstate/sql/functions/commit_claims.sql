@@ -34,6 +34,7 @@ DECLARE
     v_fits boolean;
     v_coarse boolean;
     v_gang boolean;
+    v_single boolean;
     v_plain boolean;
     v_extended boolean;
     v_tasks bigint[] := p_tasks;
@@ -41,7 +42,7 @@ DECLARE
     v_taken bigint[] := '{}';
     v_taken_by bigint[];
     -- per job and per machine, by ordinal
-    j_cpu bigint[]; j_memory bigint[]; j_disk bigint[]; j_coarse boolean[]; j_left bigint[]; j_needed bigint[]; j_gang boolean[];
+    j_cpu bigint[]; j_memory bigint[]; j_disk bigint[]; j_coarse boolean[]; j_left bigint[]; j_needed bigint[]; j_single boolean[];
     m_cpu bigint[]; m_memory bigint[]; m_disk bigint[]; m_sequence bigint[]; m_epoch bigint[];
 BEGIN
     PERFORM 1 FROM job_state s WHERE s.job_id = ANY (p_jobs) ORDER BY s.job_id FOR UPDATE;
@@ -74,12 +75,14 @@ BEGIN
         PERFORM 1 FROM machine m WHERE m.machine_id = ANY (p_machines) ORDER BY m.machine_id FOR UPDATE;
 
         SELECT array_agg(a.cpu_milli), array_agg(a.memory_bytes), array_agg(a.disk_bytes), array_agg(a.coarse),
-               array_agg(a.remaining), array_agg(a.needed), array_agg(a.gang), bool_and(a.mine), bool_and(a.plain),
-               bool_or(a.coarse), bool_or(a.gang)
-        INTO j_cpu, j_memory, j_disk, j_coarse, j_left, j_needed, j_gang, v_fits, v_plain, v_coarse, v_gang
+               array_agg(a.remaining), array_agg(a.needed), array_agg(a.single), bool_and(a.mine), bool_and(a.plain),
+               bool_or(a.coarse), bool_or(a.gang), bool_or(a.single)
+        INTO j_cpu, j_memory, j_disk, j_coarse, j_left, j_needed, j_single, v_fits, v_plain, v_coarse, v_gang, v_single
         FROM (
             SELECT j.cpu_milli, j.memory_bytes, j.disk_bytes, j.detection = 'coarse' AS coarse,
-                   s.task_count - s.next_index - s.never_placed AS remaining,
+                   least(s.task_count - s.next_index - s.never_placed,
+                         CASE WHEN s.max_running > 0 THEN s.max_running - s.placed END) AS remaining,
+                   coalesce(j.commit = 'gang' OR s.max_running > 0, false) AS single,
                    CASE WHEN j.commit = 'gang' THEN gang_missing(u.job_id) ELSE 0 END AS needed, j.commit = 'gang' AS gang,
                    coalesce(j.gpu_milli = 0 AND j.custom IS NULL, true) AS plain,
                    coalesce(s.claimed_by = p_scheduler AND NOT s.cancel_requested, false) AS mine
@@ -89,8 +92,8 @@ BEGIN
             ORDER BY u.ord
         ) a;
 
-        IF v_gang AND p_tasks <> '{}' THEN
-            SELECT array_agg(CASE WHEN j_gang[c.job] THEN 1 ELSE c.tasks END ORDER BY c.ord) INTO v_tasks
+        IF v_single AND p_tasks <> '{}' THEN
+            SELECT array_agg(CASE WHEN j_single[c.job] THEN 1 ELSE c.tasks END ORDER BY c.ord) INTO v_tasks
             FROM unnest(p_job, p_tasks) WITH ORDINALITY AS c(job, tasks, ord);
         END IF;
 

@@ -1,14 +1,10 @@
 -- Who may be reaped: machines of workers, and schedulers, whose lease is over, once the server itself has been up
--- for that holder's lease (an outage must not kill the cell). After the crash of one of its processes the server
--- starts anew without its postmaster: the checkpointer's start, where one may see it, tells.
+-- for that holder's lease (an outage must not kill the cell).
 -- Rows: (machine_id or 0, worker_id or 0, scheduler_id or 0). No locks.
 CREATE FUNCTION dead_holders() RETURNS TABLE (machine_id bigint, worker_id bigint, scheduler_id bigint)
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $$
-    WITH u AS MATERIALIZED (
-        SELECT greatest(pg_postmaster_start_time(), max(a.backend_start)) AS since
-        FROM pg_stat_activity a WHERE a.backend_type = 'checkpointer'
-    )
+    WITH u AS MATERIALIZED (SELECT server_up_since() AS since)
     SELECT m.machine_id, w.worker_id, 0::bigint
     FROM u, worker w JOIN machine m ON m.worker_id = w.worker_id AND m.up
     WHERE w.expires_at <= cell_now()

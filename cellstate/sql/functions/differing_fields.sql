@@ -7,7 +7,7 @@ AS $$
     FROM (
         SELECT coalesce(a.key, b.key) AS name
         FROM jsonb_each(p_job.specification) a
-        FULL JOIN jsonb_each(p_new - 'submission_id' - 'inputs_digest') b ON b.key = a.key
+        FULL JOIN jsonb_each(p_new - submission_fields()) b ON b.key = a.key
         WHERE a.value IS DISTINCT FROM b.value AND coalesce(a.key, b.key) <> 'surroundings'
         UNION ALL
         SELECT 'inputs' WHERE p_job.inputs_digest <> p_new->>'inputs_digest'

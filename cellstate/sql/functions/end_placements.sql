@@ -22,7 +22,7 @@ BEGIN
     WITH hit AS MATERIALIZED (
         SELECT t.ord, t.task_index, t.state AS said, t.exit_code, t.started, t.ended, t.result, t.error, t.stdout_tail,
                t.stderr_tail, p.job_id, p.first_index, p.count, p.attempt, p.failures, p.lost, p.machine_id, p.cpu_milli,
-               p.memory_bytes, p.disk_bytes, p.devices, p.preempted_by
+               p.memory_bytes, p.disk_bytes, p.devices, p.preempted_by, p.stop
         FROM unnest(p_job, p_first, p_task, p_attempt, p_machine, p_epoch, p_state, p_exit_code, p_started, p_ended,
                     p_result, p_error, p_stdout, p_stderr)
             WITH ORDINALITY AS t(job_id, first_index, task_index, attempt, machine_id, epoch, state, exit_code, started,
@@ -55,7 +55,7 @@ BEGIN
         FROM hit h
         WHERE (h.job_id, h.task_index) NOT IN (SELECT k.job_id, k.task_index FROM kept k)
     ), judged AS MATERIALIZED (
-        SELECT e.*, d.final, d.counted, d.failures AS next_failures, d.lost AS next_lost,
+        SELECT e.*, j.open, d.final, d.counted, d.failures AS next_failures, d.lost AS next_lost,
                v_now + CASE WHEN d.delayed THEN make_interval(secs => backoff_seconds(
                    j.backoff_seconds, j.backoff_max_seconds, d.failures, e.job_id, e.task_index))
                    ELSE '0' END AS not_before
@@ -63,7 +63,7 @@ BEGIN
         JOIN job j ON j.job_id = e.job_id
         JOIN job_state s ON s.job_id = e.job_id
         CROSS JOIN LATERAL after_attempt(
-            e.state, s.cancel_requested, j.service, e.failures, j.retries, e.lost, j.max_lost, j.on_lost,
+            e.state, s.cancel_requested OR e.stop = 'cancel', j.service, e.failures, j.retries, e.lost, j.max_lost, j.on_lost,
             CASE WHEN e.started = 0 THEN 0 ELSE e.ended - e.started END, j.backoff_max_seconds) d
     ), untold AS MATERIALIZED (
         -- What never ran waits for another slot, under an attempt that this one's late words do not reach.
@@ -105,12 +105,13 @@ BEGIN
         WHERE c.machine_id = f.machine_id AND c.name = f.key
     ), recorded AS (
         INSERT INTO outcome (at, job_id, task_index, attempt, state, final, machine_id, exit_code, started_at,
-                             ended_at, result, error, stdout_tail, stderr_tail)
+                             ended_at, result, error, stdout_tail, stderr_tail, xid)
         SELECT v_now, e.job_id, e.task_index, e.attempt, e.state, e.final, e.machine_id,
                CASE WHEN e.state = e.said THEN e.exit_code ELSE -1 END, to_timestamp(e.started), to_timestamp(e.ended),
                CASE WHEN e.state = e.said THEN e.result ELSE '' END,
                CASE WHEN e.state = 'preempted' AND e.preempted_by IS NOT NULL
-                    THEN format('preempted by job j%s', e.preempted_by) ELSE e.error END, e.stdout_tail, e.stderr_tail
+                    THEN format('preempted by job j%s', e.preempted_by) ELSE e.error END, e.stdout_tail, e.stderr_tail,
+               CASE WHEN e.open THEN pg_current_xact_id() END
         FROM judged e ORDER BY e.ord
     ), again AS (
         INSERT INTO retry (job_id, first_index, count, attempt, failures, lost, not_before)

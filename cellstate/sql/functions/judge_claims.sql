@@ -20,7 +20,8 @@ DECLARE
     v_claims int := cardinality(p_job);
     -- per job, by ordinal
     j_mine boolean[]; j_cpu bigint[]; j_memory bigint[]; j_disk bigint[]; j_gpu bigint[]; j_custom jsonb[];
-    j_coarse boolean[]; j_commit text[]; j_left bigint[]; j_needed bigint[]; j_priority bigint[]; v_left bigint;
+    j_coarse boolean[]; j_commit text[]; j_left bigint[]; j_needed bigint[]; j_priority bigint[];
+    j_single boolean[]; v_left bigint;
     -- per machine, by ordinal; null sequence: no such machine
     m_up boolean[]; m_open boolean[]; m_sequence bigint[]; m_cpu bigint[]; m_memory bigint[]; m_disk bigint[];
     m_rival uuid[]; m_custom jsonb[]; m_kept_for bigint[]; m_kept_priority bigint[];
@@ -52,16 +53,18 @@ BEGIN
 
     SELECT array_agg(a.mine), array_agg(a.cpu), array_agg(a.memory), array_agg(a.disk), array_agg(a.gpu),
            array_agg(a.custom), array_agg(a.coarse), array_agg(a.commit), array_agg(a.remaining), array_agg(a.needed),
-           array_agg(a.priority), bool_or(a.gpu > 0), bool_or(a.custom IS NOT NULL)
-    INTO j_mine, j_cpu, j_memory, j_disk, j_gpu, j_custom, j_coarse, j_commit, j_left, j_needed, j_priority, v_devices,
-         v_customs
+           array_agg(a.priority), array_agg(a.single), bool_or(a.gpu > 0), bool_or(a.custom IS NOT NULL)
+    INTO j_mine, j_cpu, j_memory, j_disk, j_gpu, j_custom, j_coarse, j_commit, j_left, j_needed, j_priority, j_single,
+         v_devices, v_customs
     FROM (
         SELECT coalesce(s.claimed_by = p_scheduler AND NOT s.cancel_requested, false) AS mine,
                coalesce(j.cpu_milli, 0) AS cpu, coalesce(j.memory_bytes, 0) AS memory, coalesce(j.disk_bytes, 0) AS disk,
                coalesce(j.gpu_milli, 0) AS gpu, j.custom, coalesce(j.detection = 'coarse', false) AS coarse,
                coalesce(j.commit, 'incremental') AS commit, coalesce(j.priority, 0) AS priority,
-               coalesce(s.task_count - s.next_index - s.never_placed + coalesce((
-                   SELECT sum(t.count) FROM retry t WHERE t.job_id = u.job_id AND t.not_before <= p_now), 0), 0) AS remaining,
+               least(coalesce(s.task_count - s.next_index - s.never_placed + coalesce((
+                         SELECT sum(t.count) FROM retry t WHERE t.job_id = u.job_id AND t.not_before <= p_now), 0), 0),
+                     CASE WHEN s.max_running > 0 THEN greatest(s.max_running - s.placed, 0) END) AS remaining,
+               coalesce(j.commit = 'gang' OR s.max_running > 0, false) AS single,
                CASE WHEN j.commit = 'gang' THEN gang_missing(u.job_id) ELSE 0 END AS needed
         FROM unnest(p_jobs) WITH ORDINALITY AS u(job_id, ord)
         LEFT JOIN job j ON j.job_id = u.job_id
@@ -128,7 +131,7 @@ BEGIN
     FOR i IN 1..v_claims LOOP
         v_j := p_job[i];
         v_m := p_machine[i];
-        v_tasks := CASE WHEN j_commit[v_j] = 'gang' THEN 1 ELSE coalesce(p_tasks[i], 1) END;
+        v_tasks := CASE WHEN j_single[v_j] THEN 1 ELSE coalesce(p_tasks[i], 1) END;
         v_mask := coalesce(p_devices[i], 0);
         v_milli := j_gpu[v_j];
         v_left := j_left[v_j];

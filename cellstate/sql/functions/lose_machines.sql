@@ -5,6 +5,7 @@ LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
     v_jobs bigint[];
+    v_up bigint[];
     v_now double precision := extract(epoch FROM cell_now());
 BEGIN
     SELECT array_agg(DISTINCT p.job_id) INTO v_jobs FROM placement p WHERE p.machine_id = ANY (p_machines);
@@ -20,10 +21,11 @@ BEGIN
           ORDER BY q.machine_id, q.job_id, q.first_index, i.task_index) p
     CROSS JOIN LATERAL (SELECT n.name FROM machine_fact n WHERE n.machine_id = p.machine_id OFFSET 0) f
     HAVING count(*) > 0;
+    SELECT array_agg(m.machine_id) INTO v_up FROM machine m WHERE m.machine_id = ANY (p_machines) AND m.up;
     UPDATE machine m
     SET up = false, epoch = m.epoch + 1, version = m.version + 1, claim_sequence = m.claim_sequence + 1
     WHERE m.machine_id = ANY (p_machines);
-    PERFORM log_machines('lost', p_machines);
+    PERFORM log_machines('lost', v_up); -- those that were down are about to come up, which is logged in its turn
     RETURN coalesce(v_jobs, '{}');
 END
 $$;

@@ -61,7 +61,8 @@ BEGIN
             conflicts = CASE WHEN d.done THEN 0 ELSE s.conflicts END
         FROM (
             SELECT f.*, t.next_index + f.tasks + t.never_placed = t.task_count
-                   AND NOT EXISTS (SELECT FROM retry r WHERE r.job_id = f.job_id) AS done
+                   AND NOT EXISTS (SELECT FROM retry r WHERE r.job_id = f.job_id)
+                   OR t.max_running > 0 AND t.placed + f.tasks >= t.max_running AS done
             FROM (
                 SELECT p_jobs[c.job] AS job_id, sum(c.tasks) AS tasks
                 FROM unnest(p_job, place_claims.placed) AS c(job, tasks) GROUP BY c.job
@@ -151,8 +152,10 @@ BEGIN
         conflicts = CASE WHEN d.done THEN 0 ELSE s.conflicts END
     FROM (
         SELECT u.id, j_placed[u.ord] AS tasks, j_next[u.ord] AS next_index,
-               j_next[u.ord] = j_end[u.ord] AND NOT EXISTS (SELECT FROM retry r WHERE r.job_id = u.id) AS done
-        FROM unnest(p_jobs) WITH ORDINALITY AS u(id, ord) WHERE j_placed[u.ord] > 0
+               j_next[u.ord] = j_end[u.ord] AND NOT EXISTS (SELECT FROM retry r WHERE r.job_id = u.id)
+               OR t.max_running > 0 AND t.placed + j_placed[u.ord] >= t.max_running AS done
+        FROM unnest(p_jobs) WITH ORDINALITY AS u(id, ord) JOIN job_state t ON t.job_id = u.id
+        WHERE j_placed[u.ord] > 0
     ) d
     WHERE s.job_id = d.id;
 END

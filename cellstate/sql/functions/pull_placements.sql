@@ -7,7 +7,8 @@ CREATE FUNCTION pull_placements(p_worker bigint, p_token bigint, p_machine bigin
 RETURNS TABLE (
     machine_id bigint, version bigint, machine_epoch bigint, job_id bigint, first_index bigint, count int, attempt int,
     failures int, lost int, epoch bigint, cpu_milli bigint, memory_bytes bigint, disk_bytes bigint, gpu_milli bigint,
-    custom jsonb, running boolean, stop text, placed_at double precision, devices bigint, preempted_by bigint)
+    custom jsonb, running boolean, stop text, placed_at double precision, devices bigint, preempted_by bigint,
+    ports jsonb)
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 BEGIN
@@ -15,7 +16,7 @@ BEGIN
     RETURN QUERY
     SELECT m.machine_id, m.version, m.epoch, p.job_id, p.first_index, p.count, p.attempt, p.failures, p.lost, p.epoch,
            p.cpu_milli, p.memory_bytes, p.disk_bytes, j.gpu_milli, j.custom, p.running, p.stop,
-           extract(epoch FROM p.placed_at)::double precision, p.devices, p.preempted_by
+           extract(epoch FROM p.placed_at)::double precision, p.devices, p.preempted_by, p.ports
     FROM machine m
     LEFT JOIN unnest(p_machine, p_version) AS k(id, seen) ON k.id = m.machine_id
     LEFT JOIN LATERAL (

@@ -10,6 +10,7 @@ BEGIN
         SELECT s.job_id FROM job_state s
         WHERE s.state IN ('succeeded', 'failed', 'cancelled') AND s.ended_at < to_timestamp(p_before)
           AND NOT EXISTS (SELECT FROM job_delta d WHERE d.job_id = s.job_id)
+          AND NOT EXISTS (SELECT FROM dependency d WHERE d.parent_job = s.job_id)
         ORDER BY s.job_id LIMIT p_limit FOR UPDATE SKIP LOCKED
     ) l;
     IF v_jobs IS NULL THEN

@@ -2,8 +2,8 @@
 -- Parameters: who it is, lease, the token of an earlier incarnation it has proven dead (0: none). Raises OM005
 -- while another process holds the name. Locks: machines by id, then the worker's row.
 CREATE FUNCTION register_worker(
-    p_name text, p_host text, p_boot_id text, p_pid bigint, p_log_directory text, p_lease double precision,
-    p_replace_token bigint
+    p_name text, p_host text, p_boot_id text, p_pid bigint, p_log_directory text, p_address text,
+    p_lease double precision, p_replace_token bigint
 ) RETURNS TABLE (worker_id bigint, token bigint, expires_at double precision, jobs bigint[])
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
@@ -30,12 +30,12 @@ BEGIN
     IF v_old.worker_id IS NOT NULL THEN
         v_id := v_old.worker_id;
         UPDATE worker w
-        SET host = p_host, boot_id = p_boot_id, pid = p_pid, log_directory = p_log_directory, token = v_token,
-            lease_seconds = p_lease, expires_at = v_expires
+        SET host = p_host, boot_id = p_boot_id, pid = p_pid, log_directory = p_log_directory, address = p_address,
+            token = v_token, lease_seconds = p_lease, expires_at = v_expires
         WHERE w.worker_id = v_id;
     ELSE
-        INSERT INTO worker (name, host, boot_id, pid, log_directory, token, lease_seconds, expires_at)
-        VALUES (p_name, p_host, p_boot_id, p_pid, p_log_directory, v_token, p_lease, v_expires)
+        INSERT INTO worker (name, host, boot_id, pid, log_directory, address, token, lease_seconds, expires_at)
+        VALUES (p_name, p_host, p_boot_id, p_pid, p_log_directory, p_address, v_token, p_lease, v_expires)
         RETURNING worker.worker_id INTO v_id;
     END IF;
     RETURN QUERY SELECT v_id, v_token, extract(epoch FROM v_expires)::double precision, v_jobs;

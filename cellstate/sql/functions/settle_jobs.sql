@@ -1,10 +1,10 @@
 -- Gives claimed jobs back, each to the queue from a time on, or to nobody where it has no work or was given up.
--- Parameters: scheduler, its token, one array entry a job. Locks: the jobs by id. Jobs the scheduler does not
--- hold are passed over.
+-- Parameters: scheduler, its token, one array entry a job. Returns whether jobs that come after one that was given up are
+-- due (release_jobs). Locks: the jobs by id. Jobs the scheduler does not hold are passed over.
 CREATE FUNCTION settle_jobs(
     p_scheduler bigint, p_token bigint, p_job bigint[], p_not_before double precision[], p_gave_up boolean[],
     p_placed_any boolean[], p_conflicted boolean[], p_explanation text[]
-) RETURNS void
+) RETURNS boolean
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -17,7 +17,7 @@ BEGIN
     ) l;
     PERFORM check_scheduler(p_scheduler, p_token); -- under the locks: a newer incarnation waits for them or has them
     IF v_held IS NULL THEN
-        RETURN;
+        RETURN false;
     END IF;
 
     UPDATE job_state s
@@ -36,7 +36,11 @@ BEGIN
     FROM unnest(p_job, p_not_before, p_gave_up) AS u(job_id, not_before, gave_up)
     WHERE NOT u.gave_up AND u.job_id = ANY (v_held) HAVING count(*) > 0;
 
-    PERFORM stop_job(u.job_id, 'gave up: nothing more will be placed', false)
-    FROM unnest(p_job, p_gave_up) AS u(job_id, gave_up) WHERE u.gave_up AND u.job_id = ANY (v_held);
+    RETURN coalesce((
+        SELECT bool_or(g.due) FROM (
+            SELECT stop_job(u.job_id, 'gave up: nothing more will be placed', false, false) AS due
+            FROM unnest(p_job, p_gave_up) AS u(job_id, gave_up)
+            WHERE u.gave_up AND u.job_id = ANY (v_held) ORDER BY u.job_id OFFSET 0
+        ) g), false);
 END
 $$;

@@ -1,9 +1,10 @@
 -- Stores jobs, all or none, and queues each; runs inside the caller's transaction where there is one.
--- Parameters: one JSON object a job (specification.py's form plus submission_id and inputs_digest; no id and no
+-- Parameters: one JSON object a job (specification.py's form plus what else insert_jobs takes, plus after_batch and
+-- after_any_batch: positions, from 1, of the earlier jobs of this call that it comes after; no id and no
 -- key twice in one call), payloads in the same order, input chunks as parallel arrays (ordinal of their job from 1).
 -- Returns (job_id, created) in the order given. Raises OM003 (with the differing fields as DETAIL) for a key
--- that stands for another specification. Locks: the unique indexes of job; a rival submission with the same
--- id or key waits for this one and then finds it.
+-- that stands for another specification, OM002 for a job to come after that does not exist. Locks: the unique indexes of
+-- job; a rival submission with the same id or key waits for this one and then finds it.
 CREATE FUNCTION submit_jobs(
     p_jobs jsonb, p_payloads bytea[], p_input_job int[], p_input_first bigint[], p_input_count int[],
     p_input_chunk bytea[]
@@ -12,9 +13,12 @@ LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
     v_count int := jsonb_array_length(p_jobs);
+    v_jobs jsonb := p_jobs;
+    v_related boolean := p_jobs @? '$[*] ? (exists(@.after_batch) || exists(@.after_any_batch))';
     v_ids bigint[] := array_fill(null::bigint, ARRAY[v_count]);
     v_created boolean[] := array_fill(false, ARRAY[v_count]);
     v_missing int[];
+    v_new bigint[];
     v_inserted bigint[];
     v_conflict record;
 BEGIN
@@ -25,16 +29,28 @@ BEGIN
         FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS x(item, ord)
         LEFT JOIN job s ON s.submission_id = (x.item->>'submission_id')::uuid
         LEFT JOIN job k ON k.key <> '' AND k.namespace = x.item->>'namespace' AND k.key = x.item->>'key';
+        IF v_missing IS NOT NULL THEN
+            SELECT array_agg(nextval(pg_get_serial_sequence('job', 'job_id'))) INTO v_new
+            FROM generate_subscripts(v_missing, 1);
+        END IF;
+        IF v_related THEN
+            -- The ids of all are known now, and rise with the order given.
+            SELECT jsonb_agg(related_job(x.item, w.ids) ORDER BY x.ord) INTO v_jobs
+            FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS x(item, ord)
+            CROSS JOIN (
+                SELECT array_agg(coalesce(u.id, v_new[array_position(v_missing, u.ord::int)]) ORDER BY u.ord) AS ids
+                FROM unnest(v_ids) WITH ORDINALITY AS u(id, ord)
+            ) w;
+        END IF;
         EXIT WHEN v_missing IS NULL;
 
-        WITH numbered AS (
-            SELECT m.ord, nextval(pg_get_serial_sequence('job', 'job_id')) AS id
-            FROM unnest(v_missing) AS m(ord)
-        )
         SELECT insert_jobs(
-            jsonb_agg(p_jobs->(n.ord - 1) ORDER BY n.ord), array_agg(p_payloads[n.ord] ORDER BY n.ord),
-            array_agg(n.id ORDER BY n.ord))
-        INTO v_inserted FROM numbered n;
+            jsonb_agg(v_jobs->(m.ord - 1) ORDER BY m.at), array_agg(p_payloads[m.ord] ORDER BY m.at), v_new)
+        INTO v_inserted FROM unnest(v_missing) WITH ORDINALITY AS m(ord, at);
+        IF v_related AND array_position(v_inserted, NULL) IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = '40001',
+                MESSAGE = 'one of these jobs was submitted under its key at the same time; submit them again';
+        END IF;
         FOR i IN 1..cardinality(v_missing) LOOP
             v_ids[v_missing[i]] := v_inserted[i]; -- null where a rival was first: looked up in the next turn
             v_created[v_missing[i]] := v_inserted[i] IS NOT NULL;
@@ -43,7 +59,7 @@ BEGIN
 
     SELECT o.job_id, x.item->>'key' AS key, x.item->>'namespace' AS namespace, differing_fields(o, x.item) AS fields
     INTO v_conflict
-    FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS x(item, ord)
+    FROM jsonb_array_elements(v_jobs) WITH ORDINALITY AS x(item, ord)
     JOIN job o ON o.job_id = v_ids[x.ord]
     WHERE NOT v_created[x.ord] AND o.submission_id <> (x.item->>'submission_id')::uuid
       AND differing_fields(o, x.item) <> '{}'
