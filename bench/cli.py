@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import typer
 
 from omegacell.bench.throughput import plan as planning
 from omegacell.bench.throughput import table
 from omegacell.bench.throughput.commit import measure
-from omegacell.bench.throughput.host import this_host
+from omegacell.bench.throughput.figures import RawResult
+from omegacell.bench.throughput.host import Host, this_host
 from omegacell.cellstate.model import CommitMode, Detection
 from omegacell.cellstate.settings import Settings
-from omegacell.cli import failing, output
+from omegacell.cli import failing, options, output
 from omegacell.embedded_postgres import EmbeddedPostgres
 
 app = typer.Typer(
     help="Benchmarks: correct first, then fast, beside a raw ceiling of the same run.", no_args_is_help=True
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitReply:
+    """omega bench commit: a result is its combination, a spread of each figure, and of the rate over the plain one."""
+
+    benchmark: str = "commit"
+    host: Host
+    machines: int
+    placements: int
+    repeat: int
+    seed: int
+    server_version: str
+    durability: Mapping[str, str]
+    ceilings: tuple[RawResult, ...]
+    results: tuple[Mapping[str, Any], ...]
+
+
+REPLIES = {"commit": CommitReply}
+"""What --json holds, by command; `omega schema` reads it."""
 
 
 @app.callback()
@@ -39,7 +61,7 @@ def commit(
     placements: Annotated[int, typer.Option(min=1, help="About how many each measurement makes.")] = 50_000,
     repeat: Annotated[int, typer.Option(min=1, help="Measure all so often; medians, least and most.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the random machines; one more in each repetition.")] = 1,
-    as_json: output.AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """The commit alone: placements per second, on OMEGA_DSN or a server of its own with fsync on.
 
@@ -64,21 +86,22 @@ def commit(
         report = measure(dsn, plan, failing.say)
     if as_json:
         output.emit(
-            benchmark="commit",
-            host=host,
-            machines=machines,
-            placements=placements,
-            repeat=repeat,
-            seed=seed,
-            server_version=report.server_version,
-            durability=report.durability,
-            ceilings=report.ceilings,
-            results=[
-                asdict(result.combination)
-                | {name: asdict(spread) for name, spread in result.figures.items()}
-                | {"relative_to_none": asdict(result.relative_to_none)}
-                for result in report.results
-            ],
+            CommitReply(
+                host=host,
+                machines=machines,
+                placements=placements,
+                repeat=repeat,
+                seed=seed,
+                server_version=report.server_version,
+                durability=report.durability,
+                ceilings=report.ceilings,
+                results=tuple(
+                    asdict(result.combination)
+                    | {name: asdict(spread) for name, spread in result.figures.items()}
+                    | {"relative_to_none": asdict(result.relative_to_none)}
+                    for result in report.results
+                ),
+            )
         )
         return
     load = ", ".join(f"{load:.1f}" for load in host.load_average)

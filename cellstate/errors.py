@@ -80,9 +80,15 @@ class TasksFailed(OmegaError):
 
     @property
     def outcomes(self) -> tuple[Any, ...]:
-        """The final outcome of each of them, in the same order."""
+        """The final outcome of each of them, in the same order; None for a task that never ran."""
         found: tuple[Any, ...] = self.args[2]
         return found
+
+    @property
+    def stderr_tail(self) -> str:
+        """The end of what the first of them wrote to standard error, "" where none wrote any."""
+        tails = (outcome.stderr_tail for outcome in self.outcomes if outcome is not None)
+        return next(filter(None, tails), "")
 
 
 class TaskLost(OmegaError):

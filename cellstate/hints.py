@@ -3,7 +3,7 @@
 NOTIFY takes an instance-wide lock at commit, so it never rides in a commit. A hint goes at once; further ones within
 MERGE_SECONDS are merged into one. A lost hint costs one poll interval, nothing else: nobody may rely on one.
 Topics: jobs (work was queued), placements (workers have something to pull), done (a job ended or a task did),
-control (people want something else of a scheduler).
+control (people want something else of a scheduler), logs (somebody wants to read what a task wrote).
 """
 
 from __future__ import annotations
@@ -88,14 +88,10 @@ class Hints:
 
 
 class Listener:
-    """Waits for hints on some topics; falls back to plain waiting while the database is away.
-
-    `heard` are the topics of the last wait().
-    """
+    """Waits for hints on some topics; falls back to plain waiting while the database is away."""
 
     def __init__(self, dsn: str, schema: str, topics: Sequence[str]) -> None:
         self._dsn, self._schema, self._topics = dsn, schema, tuple(topics)
-        self.heard: frozenset[str] = frozenset()
         self._connection: psycopg.Connection[Any] | None = None
         self._next_connect = 0.0
         self._heard: set[str] = set()
@@ -103,7 +99,6 @@ class Listener:
     def wait(self, timeout_seconds: float) -> bool:
         """Whether a hint came within the time; one that came since the last call counts."""
         deadline = time.monotonic() + timeout_seconds
-        self.heard = frozenset()
         connection = self._connected()
         if connection is None:
             time.sleep(max(0.0, min(timeout_seconds, _RECONNECT_SECONDS)))

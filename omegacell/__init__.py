@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from omegacell.cellstate.errors import StoreUnavailable as StoreUnavailable
     from omegacell.cellstate.errors import TaskLost as TaskLost
     from omegacell.cellstate.errors import TasksFailed as TasksFailed
+    from omegacell.cellstate.model import AttemptState as AttemptState
     from omegacell.cellstate.model import Constraint as Constraint
+    from omegacell.cellstate.model import Dependency as Dependency
+    from omegacell.cellstate.model import Endpoint as Endpoint
+    from omegacell.cellstate.model import Event as Event
+    from omegacell.cellstate.model import EventKind as EventKind
+    from omegacell.cellstate.model import JobSpec as JobSpec
     from omegacell.cellstate.model import JobState as JobState
     from omegacell.cellstate.model import JobStatus as JobStatus
     from omegacell.cellstate.model import MachineStatus as MachineStatus
@@ -29,22 +35,43 @@ if TYPE_CHECKING:
     from omegacell.cellstate.model import Purged as Purged
     from omegacell.cellstate.model import Reservation as Reservation
     from omegacell.cellstate.model import SchedulerStatus as SchedulerStatus
+    from omegacell.cellstate.spec import HealthCheck as HealthCheck
     from omegacell.cellstate.spec import Job as Job
     from omegacell.cellstate.spec import Resources as Resources
     from omegacell.cellstate.spec import Service as Service
+    from omegacell.client.async_cell import AsyncCell as AsyncCell
+    from omegacell.client.async_cell import connect_async as connect_async
+    from omegacell.client.async_handle import AsyncJobHandle as AsyncJobHandle
     from omegacell.client.cell import Cell as Cell
+    from omegacell.client.conflicts import ConflictRow as ConflictRow
     from omegacell.client.connecting import connect as connect
+    from omegacell.client.explanation import Explanation as Explanation
     from omegacell.client.handles import JobHandle as JobHandle
+    from omegacell.client.logs import Logs as Logs
+    from omegacell.executor import Executor as Executor
     from omegacell.local_cell.launch import local as local
 
 _HOMES = {
+    "AsyncCell": "omegacell.client.async_cell",
+    "AsyncJobHandle": "omegacell.client.async_handle",
+    "AttemptState": "omegacell.cellstate.model",
     "Cell": "omegacell.client.cell",
+    "ConflictRow": "omegacell.client.conflicts",
     "Constraint": "omegacell.cellstate.model",
+    "Dependency": "omegacell.cellstate.model",
+    "Endpoint": "omegacell.cellstate.model",
+    "Event": "omegacell.cellstate.model",
+    "EventKind": "omegacell.cellstate.model",
+    "Executor": "omegacell.executor",
+    "Explanation": "omegacell.client.explanation",
+    "HealthCheck": "omegacell.cellstate.spec",
     "Job": "omegacell.cellstate.spec",
     "JobHandle": "omegacell.client.handles",
+    "JobSpec": "omegacell.cellstate.model",
     "JobState": "omegacell.cellstate.model",
     "JobStatus": "omegacell.cellstate.model",
     "KeyConflict": "omegacell.cellstate.errors",
+    "Logs": "omegacell.client.logs",
     "MachineStatus": "omegacell.cellstate.model",
     "NotFound": "omegacell.cellstate.errors",
     "OmegaError": "omegacell.cellstate.errors",
@@ -63,6 +90,7 @@ _HOMES = {
     "TaskLost": "omegacell.cellstate.errors",
     "TasksFailed": "omegacell.cellstate.errors",
     "connect": "omegacell.client.connecting",
+    "connect_async": "omegacell.client.async_cell",
     "local": "omegacell.local_cell.launch",
 }
 

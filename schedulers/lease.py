@@ -73,6 +73,11 @@ class KeptLease:
             raise self._lost
         return self._term
 
+    def renew(self) -> None:
+        """Renew now, ahead of time, because the answer is wanted; TokenLost, StoreUnavailable."""
+        self._send()
+        self.hold()
+
     def held(self, term: int) -> bool:
         """Whether the lease has held ever since that term was answered, and holds now."""
         return self._lost is None and term == self._term and not self._ended()

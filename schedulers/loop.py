@@ -1,7 +1,8 @@
 """The live driver: runs one scheduler against a store until told to stop.
 
-It acts and decides nothing about jobs: `finish(begin())` under a lease that holds (lease.py), reaping now and then, and
-waiting where there is nothing to do. A store that is away is waited for; a policy's error never gets here.
+It acts and decides nothing about jobs: `finish(begin())` under a lease that holds (lease.py) while people want it to
+(incarnation.py), reaping now and then, and waiting where there is nothing to do. A store that is away is waited for; a
+policy's error never gets here.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
 from omegacell.cellstate.clock import Clock, SystemClock, boottime
 from omegacell.cellstate.errors import OmegaError, StoreUnavailable, TokenLost
+from omegacell.cellstate.model import Wanted
 from omegacell.cellstate.store import Store
 from omegacell.schedulers.attempt import Finished
 from omegacell.schedulers.config import SchedulerConfig
-from omegacell.schedulers.lease import KeptLease
+from omegacell.schedulers.incarnation import Incarnation
 from omegacell.schedulers.retry import GiveUp, RetryAt
 from omegacell.schedulers.scheduler import PolicyChoice, Scheduler
 from omegacell.schedulers.wakeup import NoNews, Wakeup
@@ -34,7 +37,7 @@ _LONGEST_DEAF_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
-    """What a loop is doing: state is starting, serving, waiting_for_store or stopped."""
+    """What a loop is doing: state is starting, serving, holding, waiting_for_store or stopped."""
 
     name: str
     kind: str
@@ -47,9 +50,9 @@ class LoopStatus:
 class Loop:
     """One scheduler of `kind`, live. `run` blocks; `stop` and `status` may be called from other threads.
 
-    `wakeup` tells of queued jobs (default: polling); `announce` is called with "placements" after a commit that
-    placed something, with "done" when a job was given up, with "jobs" after reaping gave work back. `awake` counts
-    the seconds of the lease, also while the host sleeps.
+    `wakeup` tells of queued jobs and, as "control", that people want something else (default: polling); `announce` is
+    called with "placements" after a commit that placed something, with "done" when a job was given up, with "jobs"
+    after reaping gave work back. `awake` counts the seconds of the lease, also while the host sleeps.
     """
 
     def __init__(
@@ -78,10 +81,9 @@ class Loop:
         self._ready = threading.Event()
         self._wakeup: Wakeup = wakeup or NoNews(self._stopped)
         self._awake = awake
-        self._serving: tuple[Scheduler, KeptLease] | None = None
+        self._serving: Incarnation | None = None
         self._state = "starting"
         self._pause_seconds = 0.0
-        self._store_ahead_seconds = 0.0
         self._next_reaping = 0.0
         self._next_retry = float("inf")
 
@@ -95,7 +97,7 @@ class Loop:
 
     def status(self) -> LoopStatus:
         """A glance from outside."""
-        scheduler = self._serving[0] if self._serving else None
+        scheduler = self._serving.scheduler if self._serving else None
         return LoopStatus(
             name=self._name,
             kind=self._kind.kind,
@@ -106,7 +108,7 @@ class Loop:
         )
 
     def run(self) -> None:
-        """Serve until stopped, or until another incarnation has taken this scheduler's name.
+        """Serve until stopped or drained, or until another incarnation has taken this scheduler's name.
 
         What the user got wrong (an unknown policy, another schema version) raises; all else is lived through.
         """
@@ -119,10 +121,9 @@ class Loop:
 
     def _step(self) -> None:
         try:
-            scheduler, lease = self._serving or self._register()
-            self._keep_up(lease)
-            self._attempt(scheduler, lease)
-            self._found_store()
+            serving = self._serving or self._register()
+            self._keep_up(serving)
+            self._do(self._wanted(serving), serving)
         except TokenLost as lost:
             token = self._forget()
             if self._replaced(token):
@@ -140,9 +141,33 @@ class Loop:
             self._forget()
             self._pause()
 
+    # --- what people want
+
+    def _wanted(self, serving: Incarnation) -> Wanted:
+        """What to do now; asked for at once where a hint says that it has changed."""
+        self._wakeup.wait(0.0)  # whoever is never idle would not hear of it for a third of the lease
+        if self._wakeup.heard("control"):
+            serving.ask()
+        return serving.obey()
+
+    def _do(self, wanted: Wanted, serving: Incarnation) -> None:
+        match wanted:
+            case Wanted.RUN:
+                if self._state == "holding":
+                    self._state = "serving"
+                self._attempt(serving)
+                self._found_store("serving")
+            case Wanted.HOLD:
+                self._found_store("holding")
+                self._wait(serving, self._config.poll_seconds)
+            case Wanted.DRAIN:
+                self._stopped.set()
+            case _ as never:
+                assert_never(never)
+
     # --- the lease
 
-    def _register(self) -> tuple[Scheduler, KeptLease]:
+    def _register(self) -> Incarnation:
         sent_at = self._awake()
         lease = self._store.register_scheduler(
             self._name, self._kind.kind, lease_seconds=self._config.lease_seconds
@@ -155,54 +180,38 @@ class Loop:
             policy=self._policy,
             config=self._config,
         )
-        self._compare_clocks(lease.expires_at)
-        kept = KeptLease(
-            lambda: self._compare_clocks(self._renew(scheduler)),
+        self._serving = Incarnation(
+            self._store,
+            scheduler,
+            own_policy=self._policy,
             sent_at=sent_at,
-            lease_seconds=self._config.lease_seconds,
-            stall_seconds=self._config.stall_seconds,
-            clock=self._awake,
+            clock=self._clock,
+            awake=self._awake,
         )
-        kept.start()
         self._next_reaping = time.monotonic()
-        self._serving = scheduler, kept
         self._state = "serving"
         log.info("scheduler %s (%s) is registered with token %d", self._name, self._kind.kind, lease.token)
         self._ready.set()
         return self._serving
 
-    def _keep_up(self, lease: KeptLease) -> None:
+    def _keep_up(self, serving: Incarnation) -> None:
         """See that the lease holds, and take from the dead what they hold, if it is time."""
-        lease.hold()
+        serving.hold()
         now = time.monotonic()
         if now >= self._next_reaping:
-            self._next_reaping = now + self._config.lease_seconds / 2
             reaped = self._store.reap()
+            self._next_reaping = now if reaped else now + self._config.lease_seconds / 2  # there may be more
             if reaped:
-                self._next_reaping = now  # there may be more
                 log.info("scheduler %s reaped %d machines", self._name, reaped)
                 self._announce("jobs")
-
-    def _renew(self, scheduler: Scheduler) -> float:
-        return self._store.renew_scheduler(
-            scheduler.lease.holder_id,
-            scheduler.lease.token,
-            busy_seconds=scheduler.busy_seconds,
-            attempts=scheduler.attempts,
-        )
-
-    def _compare_clocks(self, expires_at: float) -> None:
-        """Note how far the store's clock is ahead of ours: "again at" is in its time."""
-        self._store_ahead_seconds = expires_at - self._config.lease_seconds - self._clock.now()
 
     def _forget(self) -> int:
         """Be no scheduler any more, without a word to the store; the token that was ours."""
         serving, self._serving = self._serving, None
         if serving is None:
             return 0
-        scheduler, lease = serving
-        lease.stop()
-        return scheduler.lease.token
+        serving.end()
+        return serving.scheduler.lease.token
 
     def _replaced(self, token: int) -> bool:
         """Whether a later incarnation lives under our name; if not, the lease merely ended while we were away."""
@@ -215,41 +224,31 @@ class Loop:
             return False
 
     def _leave(self) -> None:
-        if self._serving is None:
-            return
-        scheduler, _ = self._serving
-        self._forget()
-        try:
-            self._renew(scheduler)  # the last totals
-            self._store.release_scheduler(scheduler.lease.holder_id, scheduler.lease.token)
-        except (StoreUnavailable, TokenLost) as error:
-            log.info("scheduler %s leaves its lease to run out: %s", self._name, error)
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            serving.leave()
 
     # --- attempts
 
-    def _attempt(self, scheduler: Scheduler, lease: KeptLease) -> None:
-        started = time.monotonic()
-        term = lease.hold()
-        attempt = scheduler.begin(self._now())
+    def _attempt(self, serving: Incarnation) -> None:
+        scheduler, started = serving.scheduler, time.monotonic()
+        term = serving.hold()
+        attempt = scheduler.begin(serving.now())
         if attempt.idle:
-            self._idle(lease)
+            self._idle(serving)
             return
-        self._think(lease, attempt.think_seconds(self._config))
-        if not lease.held(term):
+        self._think(serving, attempt.think_seconds(self._config))
+        if not serving.held(term):
             # Frozen, or too long without the store. Its jobs are still ours, or will be another's; both plan anew.
             log.warning("scheduler %s drops a plan that is older than its lease", self._name)
             return
-        finished = scheduler.finish(attempt, self._now())
+        finished = scheduler.finish(attempt, serving.now())
         scheduler.account(time.monotonic() - started)
         if finished.placed:
             self._announce("placements")
         if any(isinstance(step, GiveUp) for step in finished.next):
             self._announce("done")
         self._note(finished)
-
-    def _now(self) -> float:
-        """The store's time, as far as we know it."""
-        return self._clock.now() + self._store_ahead_seconds
 
     def _note(self, finished: Finished) -> None:
         """Remember when the first job put back is due, so as not to sleep past it."""
@@ -263,24 +262,27 @@ class Loop:
             finished.conflicts,
         )
 
-    def _think(self, lease: KeptLease, seconds: float) -> None:
+    def _think(self, serving: Incarnation, seconds: float) -> None:
         """Sleep the think time."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
             self._stopped.wait(min(left, _LONGEST_DEAF_SECONDS))
-            self._keep_up(lease)
+            self._keep_up(serving)
 
-    def _idle(self, lease: KeptLease) -> None:
+    def _idle(self, serving: Incarnation) -> None:
         """Wait for news, the next retry, or a poll interval."""
-        left = self._next_retry - self._now()
+        left = self._next_retry - serving.now()
         if left <= 0:
             self._next_retry = float("inf")  # it was due, and was not to be had; woken early, it still counts
-        patience = min(self._config.poll_seconds, max(left, 0.0))
-        until = time.monotonic() + patience
-        while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
+        self._wait(serving, min(self._config.poll_seconds, max(left, 0.0)))
+
+    def _wait(self, serving: Incarnation, seconds: float) -> None:
+        """Wait for news, or so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stopped.is_set() and not serving.unheeded:
             if self._wakeup.wait(min(left, _LONGEST_DEAF_SECONDS)):
                 break
-            self._keep_up(lease)
+            self._keep_up(serving)
 
     # --- a store that is away
 
@@ -290,10 +292,10 @@ class Loop:
             self._state = "waiting_for_store"
         self._pause()
 
-    def _found_store(self) -> None:
+    def _found_store(self, state: str) -> None:
         if self._state == "waiting_for_store":
             log.info("scheduler %s has the store back", self._name)
-        self._state = "serving"
+        self._state = state
         self._pause_seconds = 0.0
 
     def _pause(self) -> None:

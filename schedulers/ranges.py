@@ -27,12 +27,13 @@ def tasks_per_slot(job: ClaimedJob, asked: int) -> int:
     """How many of `asked` tasks each slot of the job should hold, from 1 to TASKS_PER_SLOT.
 
     As many as last SLOT_SECONDS by the measured mean, so that it shrinks as soon as the mean rises; by the expected
-    duration where nothing was measured; 1 where nothing is known, for a gang (its members run at once), and for a
-    service (its tasks do not end). No more than were measured: what ends first is the shortest, and a slot is thus
-    never expected to outlast everything that was seen; with S slots in flight that still is (S + 1)-fold growth a
-    round. Even: the slots that `asked` tasks need are filled alike, 33 tasks as 17 + 16 and not as 32 + 1.
+    duration where nothing was measured; 1 where nothing is known, for a gang (its members run at once), for a service
+    (its tasks do not end), and for a job with max_running (which counts tasks, not slots). No more than were measured:
+    what ends first is the shortest, and a slot is thus never expected to outlast everything that was seen; with S slots
+    in flight that still is (S + 1)-fold growth a round. Even: the slots that `asked` tasks need are filled alike, 33
+    tasks as 17 + 16 and not as 32 + 1.
     """
-    if job.service or job.commit is CommitMode.GANG:
+    if job.service or job.max_running or job.commit is CommitMode.GANG:
         return 1
     seconds = job.mean_task_seconds if job.measured_tasks else job.expected_duration_seconds
     if not job.measured_tasks and not seconds:

@@ -32,7 +32,7 @@ from omegacell.cellstate.model import ClaimedJob, Lease, Reason, Settlement, Ver
 from omegacell.cellstate.model.amounts import no_entries
 from omegacell.cellstate.snapshot import Snapshot
 from omegacell.cellstate.store import RESERVED_SECONDS_AT_MOST, SchedulerStore
-from omegacell.schedulers import explain, retry
+from omegacell.schedulers import note, retry
 from omegacell.schedulers.attempt import (
     NO_HOLD,
     Attempt,
@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
 class Scheduler:
     """One incarnation of one scheduler, holding `lease`. Not for several threads.
 
-    `policy` overrides the kind's default; a job's own policy overrides both. `busy_seconds` and `attempts`
-    are totals that its driver keeps by `account`.
+    `policy` overrides the kind's default, and `use` changes it; a job's own policy overrides both. `busy_seconds`
+    and `attempts` are totals that its driver keeps by `account`.
     """
 
     kind: ClassVar[str] = ""
@@ -82,14 +82,13 @@ class Scheduler:
         self.snapshot = Snapshot()
         self.busy_seconds = 0.0
         self.attempts = 0
-        self._policy: PolicyChoice = policy or self.default_policy
         self._planner = Planner(
             self.config,
             rng,
             policy_for=self.policy_for,
             ask_preemptible=lambda machine_ids, below: store.preemptible(machine_ids, below=below),
         )
-        self._planner.load(self._policy)  # an unknown policy is an error now, not a job's misfortune later
+        self.use(policy)
         self._transactions = 0
 
     # --- hooks for kinds of one's own
@@ -102,7 +101,7 @@ class Scheduler:
 
     def policy_for(self, job: ClaimedJob) -> PolicyChoice:
         """The policy for a job: its own; the one that spreads if it asks for that; else this scheduler's."""
-        return job.policy or (Spread if job.spread else self._policy)
+        return job.policy or (Spread if job.spread else self.policy)
 
     # --- what drivers call
 
@@ -142,6 +141,28 @@ class Scheduler:
         if settlements:
             self.store.settle(self.lease.holder_id, self.lease.token, settlements)
         return finished
+
+    def give_back(self, now: float) -> None:
+        """Put back in the queue what it holds between attempts: its plan was dropped, or the claim's answer lost."""
+        holder, token = self.lease.holder_id, self.lease.token
+        settlements = [
+            Settlement(
+                job_id=job.job_id,
+                not_before=now,
+                gave_up=False,
+                placed_any=False,
+                explanation=note.given_back(self.name, job, now=now) if self.config.explain else "{}",
+            )
+            for job in self.store.claim_jobs(holder, token, limit=0)
+        ]
+        if settlements:
+            self.store.settle(holder, token, settlements)
+
+    def use(self, policy: PolicyChoice) -> None:
+        """Place with this policy from the next attempt on, "" for the kind's own; PolicyError for an unknown one."""
+        chosen = policy or self.default_policy
+        self._planner.load(chosen)  # an error now, not a job's misfortune later
+        self.policy = chosen
 
     def account(self, seconds: float) -> None:
         """Add an attempt, and the time it kept this scheduler busy, to the totals."""
@@ -216,7 +237,7 @@ class Scheduler:
         planned = finished.attempt.jobs[position]
         text = "{}"
         if self.config.explain:
-            text = explain.build(self.name, finished, position, self.snapshot, now=now)
+            text = note.build(self.name, finished, position, self.snapshot, now=now)
         return Settlement(
             job_id=planned.job.job_id,
             not_before=step.at if isinstance(step, retry.RetryAt) else now,

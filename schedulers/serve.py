@@ -78,7 +78,7 @@ def loop_of(options: SchedulerOptions, settings: Settings) -> Iterator[Loop]:
         if not settings.poll_only:
             hints = Hints(options.dsn, options.schema)
             stack.callback(hints.close)
-            listener = Listener(options.dsn, options.schema, ["jobs"])
+            listener = Listener(options.dsn, options.schema, ["jobs", "control"])
             stack.callback(listener.close)
             told = {"wakeup": listener, "announce": hints.send}
         yield Loop(

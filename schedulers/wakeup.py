@@ -7,10 +7,14 @@ from typing import Protocol
 
 
 class Wakeup(Protocol):
-    """Something that can be waited on for news about the queue."""
+    """Something that can be waited on for news about the queue, and about what people want."""
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether news came within the time; news since the last call counts."""
+        ...
+
+    def heard(self, topic: str) -> bool:
+        """Whether `wait` has met news of that topic since this was asked last."""
         ...
 
 
@@ -23,4 +27,8 @@ class NoNews:
     def wait(self, timeout_seconds: float) -> bool:
         """Never any news."""
         self._stopped.wait(timeout_seconds)
+        return False
+
+    def heard(self, topic: str) -> bool:
+        """Never any news."""
         return False

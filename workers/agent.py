@@ -15,20 +15,25 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from omegacell.cellstate.model import MachineSpec, RegisteredMachine, WorkerSpec
+from omegacell.workers.cordon import Cordon
 from omegacell.workers.host import boot_id, host_name
 from omegacell.workers.registration import AgentStore, register
 from omegacell.workers.report import HintSender, NoHints
-from omegacell.workers.runner import Report, ReportHandler, Runner
+from omegacell.workers.runner import ReportHandler, Runner, Word
 from omegacell.workers.session import Session
 
 log = logging.getLogger(__name__)
 
 
 class HintListener(Protocol):
-    """Waits for the hint that placements were made."""
+    """Waits for the hint that placements were made, or that somebody wants to read a log."""
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether a hint came before the timeout."""
+        ...
+
+    def heard(self, topic: str) -> bool:
+        """Whether it was on this topic, among others; once."""
         ...
 
 
@@ -40,16 +45,21 @@ class NoListener:
         threading.Event().wait(timeout_seconds)
         return False
 
+    def heard(self, topic: str) -> bool:
+        """Nothing ever is."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
-    """What one agent is: its name, machines and times. `log_directory` is told to the store."""
+    """What one agent is: its name, machines and times. `log_directory` and `address` are told to the store."""
 
     name: str
     machines: tuple[MachineSpec, ...]
     lease_seconds: float = 10.0
     poll_seconds: float = 1.0
     log_directory: str = ""
+    address: str = ""
 
 
 @dataclass(slots=True)
@@ -58,7 +68,7 @@ class _Current:
 
     machines: tuple[RegisteredMachine, ...] = ()
     worker_id: int = 0
-    report: ReportHandler = field(default=lambda reports: None)
+    report: ReportHandler = field(default=lambda words: None)
 
 
 class Agent:
@@ -80,7 +90,9 @@ class Agent:
         self._current = _Current()
         self._ready = threading.Event()
         self._wake = threading.Event()
+        self._asked = threading.Event()
         self._stopping = threading.Event()
+        self._cordon = Cordon(store)
         self._runner = make_runner(self._report)
 
     @property
@@ -107,6 +119,10 @@ class Agent:
         self._stopping.set()
         self._wake.set()
 
+    def take_no_more(self) -> None:
+        """Have nothing more placed on its machines until it ends; what runs runs on."""
+        self._cordon.put_up({machine.machine_id for machine in self._current.machines})
+
     def run(self) -> None:
         """Serve until stopped; nothing runs afterwards."""
         threading.Thread(target=self._listen, name="hints", daemon=True).start()
@@ -116,6 +132,7 @@ class Agent:
         finally:
             self._stopping.set()
             self._ready.clear()
+            self._cordon.take_down()
             self._runner.close()
 
     def _serve_one_registration(self) -> None:
@@ -126,6 +143,7 @@ class Agent:
             boot_id=boot_id(),
             pid=os.getpid(),
             log_directory=settings.log_directory,
+            address=settings.address,
         )
         registration = register(
             self._store,
@@ -142,8 +160,10 @@ class Agent:
             self._runner,
             self._hints,
             wake=self._wake,
+            asked=self._asked,
             stopping=self._stopping,
             poll_seconds=settings.poll_seconds,
+            log_directory=settings.log_directory,
         )
         self._current = _Current(
             machines=registration.machines, worker_id=registration.lease.holder_id, report=session.report
@@ -152,8 +172,8 @@ class Agent:
         self._ready.set()
         session.run()
 
-    def _report(self, reports: Sequence[Report]) -> None:
-        self._current.report(reports)
+    def _report(self, words: Sequence[Word]) -> None:
+        self._current.report(words)
 
     def _listen(self) -> None:
         while not self._stopping.is_set():
@@ -164,5 +184,7 @@ class Agent:
                 log.warning("waiting for hints failed: %s", error)
                 self._stopping.wait(self._settings.poll_seconds)
             else:
-                if hinted:
+                if hinted and self._listener.heard("logs"):
+                    self._asked.set()
+                if hinted and self._listener.heard("placements"):
                     self._wake.set()

@@ -27,6 +27,7 @@ from omegacell.cellstate.units import (
 from omegacell.workers.agent import Agent
 from omegacell.workers.host import host_name
 from omegacell.workers.serve import WorkerOptions, agent_of
+from omegacell.workers.time_limit import TimeLimit, stages_of
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,13 @@ def parser() -> argparse.ArgumentParser:
         help="how long tasks of hollow machines last whose job expects no duration, or: forever",
     )
     made.add_argument("--log-directory", default="", help="for the output of tasks")
+    made.add_argument(
+        "--address", default="", help="by which others reach this host; default: OMEGA_ADDRESS, or as found"
+    )
     made.add_argument("--grace", default="5s", help="between SIGTERM and SIGKILL")
-    made.add_argument("--time-limit", default="", help="stop in good order after so long")
+    made.add_argument(
+        "--time-limit", default="", help="be gone after so long; no new tasks for a tenth of it before"
+    )
     made.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
     return made
 
@@ -100,6 +106,7 @@ def options_of(arguments: argparse.Namespace, settings: Settings) -> WorkerOptio
         if forever
         else written_seconds(arguments.hollow_duration, "--hollow-duration"),
         log_directory=arguments.log_directory,
+        address=arguments.address,
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
         grace_seconds=written_seconds(arguments.grace, "--grace"),
@@ -116,9 +123,9 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         options = options_of(arguments, settings)
         limit = written_seconds(arguments.time_limit, "--time-limit") if arguments.time_limit else 0.0
-        with agent_of(options, settings) as agent:
+        with agent_of(options, settings) as agent, contextlib.ExitStack() as stack:
             if limit > 0:
-                _stop_after(agent, limit)
+                stack.enter_context(TimeLimit(agent, stages_of(limit, options.grace_seconds)))
             if arguments.stop_with_stdin:
                 threading.Thread(target=_stop_with_stdin, args=(agent,), daemon=True).start()
             threading.Thread(target=_say_ready, args=(agent, options.name), daemon=True).start()
@@ -153,12 +160,6 @@ def _run_until_told(agent: Agent) -> int:
         agent.stop()
     thread.join()
     return codes[0]
-
-
-def _stop_after(agent: Agent, seconds: float) -> None:
-    timer = threading.Timer(seconds, agent.stop)
-    timer.daemon = True
-    timer.start()
 
 
 def _stop_with_stdin(agent: Agent) -> None:

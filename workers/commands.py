@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable
 
 from omegacell.cellstate.model import AttemptState, Stop
+from omegacell.workers import start_failures
+from omegacell.workers.care import Care
 from omegacell.workers.environment import slot_environment, task_variables
 from omegacell.workers.groups import ProcessGroup, describe_exit, exit_code_of
-from omegacell.workers.logs import log_paths, open_log, take_tail
-from omegacell.workers.runner import Report, Slot, SlotKey, stopped_how, stopped_state
+from omegacell.workers.logs import log_paths, open_log
+from omegacell.workers.memory import out_of_memory
+from omegacell.workers.runner import Slot, SlotKey, Word, stopped_how, stopped_state
 from omegacell.workers.slots import SLOT_REPORT_SECONDS, SlotRun
 from omegacell.workers.workplace import Workplace
 
@@ -19,7 +21,7 @@ from omegacell.workers.workplace import Workplace
 class CommandRunner:
     """Runs each command as a process group with its output in files. Watcher's thread only."""
 
-    def __init__(self, workplace: Workplace, report: Callable[[Report], None]) -> None:
+    def __init__(self, workplace: Workplace, report: Callable[[Word], None]) -> None:
         self._workplace = workplace
         self._report = report
         self._running: dict[SlotKey, _CommandSlot] = {}
@@ -29,7 +31,7 @@ class CommandRunner:
 
     def start(self, slot: Slot) -> None:
         """Start the first command, and each of the others when the one before it has ended."""
-        started = _CommandSlot(self._workplace, SlotRun(slot, self._report), self._over)
+        started = _CommandSlot(self._workplace, SlotRun(slot, self._report), self._report, self._over)
         self._running[slot.key] = started
         started.begin()
 
@@ -55,7 +57,13 @@ class CommandRunner:
 class _CommandSlot:
     """The commands of one slot, one after another."""
 
-    def __init__(self, workplace: Workplace, run: SlotRun, over: Callable[[SlotKey], None]) -> None:
+    def __init__(
+        self,
+        workplace: Workplace,
+        run: SlotRun,
+        report: Callable[[Word], None],
+        over: Callable[[SlotKey], None],
+    ) -> None:
         self._workplace = workplace
         self._run = run
         self._over = over
@@ -64,6 +72,7 @@ class _CommandSlot:
         cwd = slot.definition.cwd or os.getcwd()
         self._environment = slot_environment(workplace.settings.base_env, slot, cwd)
         self._timer = workplace.watcher.later(SLOT_REPORT_SECONDS, self._split)
+        self._care = Care(workplace, slot, report, self._unwell) if slot.tells_start else None
 
     def begin(self) -> None:
         """Start the current command, or report the slot if none is left."""
@@ -73,7 +82,7 @@ class _CommandSlot:
         try:
             self._command = self._spawn()
         except (OSError, ValueError) as error:
-            sentence = describe_start_failure(self._run.slot, self._run.current, error)
+            sentence = start_failures.of_command(self._run.slot, self._run.current, error)
             self._run.ended(AttemptState.START_FAILED, error=sentence)
             # Not at once: a thousand of them would keep everybody else waiting.
             self._workplace.watcher.later(0.0, self.begin)
@@ -101,11 +110,22 @@ class _CommandSlot:
             item = slot.input(index).decode()
             environment["OMEGA_ITEM"] = item
             arguments = [argument.replace("{item}", item) for argument in arguments]
-        return _Command(self._workplace, self._run, arguments, environment, self._ended)
+        if self._care is None:
+            return _Command(self._workplace, self._run, arguments, environment, self._ended)
+        environment |= self._care.variables()
+        command = _Command(self._workplace, self._run, arguments, environment, self._ended)
+        self._care.task_began(environment, slot.definition.cwd)
+        return command
 
     def _ended(self) -> None:
         self._command = None
+        if self._care is not None:
+            self._care.task_ended()
         self.begin()
+
+    def _unwell(self, sentence: str) -> None:
+        if self._command is not None:
+            self._command.stop(AttemptState.FAILED, sentence)
 
     def _split(self) -> None:
         if self._run.slot.count > 1 and not self._run.over:
@@ -113,6 +133,8 @@ class _CommandSlot:
 
     def _finish(self) -> None:
         self._timer.cancel()
+        if self._care is not None:
+            self._care.close()
         self._over(self._run.slot.key)
         self._run.finish()
 
@@ -134,6 +156,7 @@ class _Command:
         self._stopped: tuple[AttemptState, str] | None = None
         key, definition = run.slot.key, run.slot.definition
         self._logs = log_paths(settings.log_directory, key.job_id, run.current, key.attempt)
+        self._upkeep = workplace.upkeep
         self._started_at = time.time()
         stdout = open_log(self._logs.stdout)
         stderr = -1
@@ -146,6 +169,7 @@ class _Command:
                 cwd=definition.cwd,
                 stdout=stdout,
                 stderr=stderr,
+                memory_bytes=definition.amounts.memory_bytes,
                 ended=self._exited,
             )
         except (OSError, ValueError):
@@ -155,6 +179,7 @@ class _Command:
             os.close(stdout)
             if stderr >= 0:
                 os.close(stderr)
+        self._upkeep.began(self._logs)
         if definition.timeout_seconds > 0:
             self.group.later(definition.timeout_seconds, self._timed_out)
 
@@ -173,6 +198,9 @@ class _Command:
             state, error = self._stopped
         elif code == 0:
             state, error = AttemptState.SUCCEEDED, ""
+        elif self.group.out_of_memory:
+            limit = self._run.slot.definition.amounts.memory_bytes
+            state, error = AttemptState.FAILED, out_of_memory(limit)
         else:
             state, error = AttemptState.FAILED, describe_exit(code)
         stdout_tail, stderr_tail = self._take_tails()
@@ -187,35 +215,7 @@ class _Command:
         self._ended()
 
     def _take_tails(self) -> tuple[str, str]:
-        limit = self._settings.log_tail_bytes
-        return take_tail(self._logs.stdout, limit), take_tail(self._logs.stderr, limit)
-
-
-def _is_anywhere(slot: Slot, program: str) -> bool:
-    """Whether there is such a file to execute. The kernel's word is not enough.
-
-    With a folder on PATH that this user may not enter, it says "permission denied" of any missing program.
-    """
-    if "/" in program:
-        return os.path.lexists(os.path.join(slot.definition.cwd, program))
-    path = slot.definition.env.get("PATH") or os.environ.get("PATH")
-    return shutil.which(program, mode=os.F_OK, path=path) is not None
-
-
-def describe_start_failure(slot: Slot, index: int, error: OSError | ValueError) -> str:
-    """One sentence on why a task could not start."""
-    task = slot.key._replace(first_index=index)
-    cwd, program = slot.definition.cwd, (*slot.definition.command, "")[0]
-    if isinstance(error, UnicodeDecodeError):
-        return f"the item of {task} is not UTF-8 text, as a command's must be ({error.reason})"
-    if isinstance(error, ValueError):
-        return f"an argument or variable of {task} cannot be passed to a process: {error}"
-    if cwd and not os.path.isdir(cwd):
-        return f"working directory {cwd!r} does not exist on machine {slot.machine}; create it or set cwd"
-    if error.filename == program and not _is_anywhere(slot, program):
-        return (
-            f"command {program!r} was not found on machine {slot.machine}; give its path or set PATH in env"
-        )
-    if isinstance(error, PermissionError) and error.filename == program:
-        return f"command {program!r} may not be executed on machine {slot.machine}; check its mode bits"
-    return f"{task} could not start on machine {slot.machine}: {error}"
+        limit, logs = self._settings.log_tail_bytes, self._logs
+        tails = self._upkeep.tail(logs.stdout, limit), self._upkeep.tail(logs.stderr, limit)
+        self._upkeep.ended(logs)
+        return tails

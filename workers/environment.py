@@ -14,15 +14,24 @@ _VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 _SET_BY_RAY = (_VISIBLE_DEVICES, "OMP_NUM_THREADS", "PYTHONBREAKPOINT")
 """Ray gives its actors these for its own accounting; a task's placement is not Ray's."""
 
+RESERVED_DEVICES = "OMEGA_RESERVED_DEVICES"
+"""Set by the worker's actor where Ray has given it devices for good: those it may hand on to tasks."""
+
+PYTHON_VERSION, PYTHON = "OMEGA_PYTHON_VERSION", "OMEGA_PYTHON"
+"""The submitter's, among the variables of a callable's job."""
+_FOR_THE_WORKER = (PYTHON_VERSION, PYTHON)
+
 
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What tasks may inherit from the agent's own environment: not its settings, and nothing of Ray's."""
     in_ray = any(name.startswith("RAY_") for name in environ)
-    return {
+    reserved = {_VISIBLE_DEVICES: environ[RESERVED_DEVICES]} if RESERVED_DEVICES in environ else {}
+    inherited = {
         name: value
         for name, value in environ.items()
         if not name.startswith(_HOST_ONLY_PREFIXES) and not (in_ray and name in _SET_BY_RAY)
     }
+    return {**inherited, **reserved}
 
 
 def slot_environment(base: Mapping[str, str], slot: Slot, cwd: str) -> dict[str, str]:
@@ -32,12 +41,13 @@ def slot_environment(base: Mapping[str, str], slot: Slot, cwd: str) -> dict[str,
     the placement's alone: a job that chose its own would take another's.
     """
     definition = slot.definition
+    asked = {name: value for name, value in definition.env.items() if name not in _FOR_THE_WORKER}
     threads = dict.fromkeys(_THREADS, _threads_of(definition))
     devices = {}
     if slot.devices:
         visible = visible_devices(base.get(_VISIBLE_DEVICES, ""), slot.host_devices)
         devices = {"OMEGA_DEVICES": _listed(slot.devices), _VISIBLE_DEVICES: visible}
-    return {**threads, **base, "PWD": cwd, **definition.env, **devices}
+    return {**threads, **base, "PWD": cwd, **asked, **devices}
 
 
 def visible_devices(inherited: str, host_devices: Sequence[int]) -> str:

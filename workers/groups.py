@@ -25,7 +25,8 @@ class ProcessGroup:
 
     When the leader ends, what is left of its group is killed, and `ended` is called with the exit code,
     or minus the signal. Raises OSError or ValueError where it cannot start, as past the guard's deadline.
-    Watcher's thread only.
+    With memory_bytes it is confined to so much (memory.py), and `out_of_memory` says from its end on whether the
+    kernel killed anything of it for that. Watcher's thread only.
     """
 
     def __init__(
@@ -38,24 +39,32 @@ class ProcessGroup:
         stdout: int,
         stderr: int,
         pass_fds: Sequence[int] = (),
+        memory_bytes: int = 0,
         ended: Callable[[int], None],
     ) -> None:
         self._watcher = workplace.watcher
         self._guard = workplace.guard
+        self._memory = workplace.memory
         self._ended = ended
+        self.out_of_memory = False
         self._timers: list[Timer] = []
         if self._guard.expired():
             raise TimeoutError("the worker's lease has ended; it runs where the store places it next")
-        self._process = subprocess.Popen(
-            arguments,
-            env={**env, "OMEGA_GUARD": self._guard.tag},
-            cwd=cwd or None,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=pass_fds,
-            start_new_session=True,
-        )
+        self._group = self._memory.group(memory_bytes)
+        try:
+            self._process = subprocess.Popen(
+                self._memory.confined(arguments, env, cwd, memory_bytes, self._group),
+                env={**env, "OMEGA_GUARD": self._guard.tag},
+                cwd=cwd or None,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        except (OSError, ValueError):
+            self._leave_group()
+            raise
         self._guard.hold(self._process.pid)
         self._restore_descriptor_limit()
         self._watcher.watch_exit(self._process, self._exited)
@@ -106,7 +115,13 @@ class ProcessGroup:
         self._guard.drop(self._process.pid)
         for timer in self._timers:
             timer.cancel()
+        self._leave_group()
         self._ended(code)
+
+    def _leave_group(self) -> None:
+        if self._group is not None:
+            self.out_of_memory = self._group.out_of_memory()
+            self._memory.release(self._group)
 
 
 def exit_code_of(code: int) -> int:

@@ -58,6 +58,7 @@ class Guard:
         self._path = path
         self._lock = threading.Lock()
         self._held: set[int] = set()
+        self._folder = b""
         self._deadline = math.inf
         self._unsent = bytearray()
         self._urgent = False
@@ -83,6 +84,13 @@ class Guard:
         with self._lock:
             self._held.discard(group)
             self._unsent += b"-%d\n" % group
+
+    def remove_at_end(self, folder: Path) -> None:
+        """Remove this folder of control groups when the agent ends."""
+        with self._lock:
+            self._folder = b"%s\n" % str(folder).encode()
+            self._unsent += self._folder
+            self._urgent = True
 
     def deadline(self, until: float) -> None:
         """Kill everything at this time of CLOCK_BOOTTIME, unless a later one is told before."""
@@ -146,7 +154,7 @@ class Guard:
             self._socket.close()
             self._socket, self._process = self._start()
             self._unsent = bytearray(b"".join(b"+%d\n" % group for group in sorted(self._held)))
-            self._unsent += self._deadline_line()
+            self._unsent += self._folder + self._deadline_line()
             self._urgent = True
         self.flush()
         self._watch()

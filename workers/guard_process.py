@@ -3,9 +3,10 @@
 Run by path with `python -I -S`, standard library only: it must start fast and depend on nothing. It is in
 a session of its own and ignores polite signals, so that what kills the agent does not kill it. The agent
 tells it, one line each: +PGID a group to hold, -PGID one that ended, =SECONDS the deadline by
-CLOCK_BOOTTIME. At the end of the pipe (the agent is gone, in whatever way) or past the deadline (the agent
-is frozen or cut off) it kills every group it holds, and every process that carries the agent's tag in its
-environment: tasks that left their group, or were started in the moment the agent died.
+CLOCK_BOOTTIME, /PATH a folder of control groups to remove when all is over. At the end of the pipe (the agent is
+gone, in whatever way) or past the deadline (the agent is frozen or cut off) it kills every group it holds, and
+every process that carries the agent's tag in its environment: tasks that left their group, or were started in the
+moment the agent died.
 
 Arguments: descriptor of the pipe, path of the lock file, tag. The lock is held while the guard lives; a
 later incarnation of the worker takes a free lock as proof that the groups are dead.
@@ -34,6 +35,7 @@ class Guard:
     def __init__(self, tag: str) -> None:
         self.groups: set[int] = set()
         self.deadline = float("inf")
+        self.folder = b""
         self._mark = f"OMEGA_GUARD={tag}".encode()
 
     def obey(self, line: bytes) -> None:
@@ -45,6 +47,8 @@ class Guard:
             self.groups.discard(int(value))
         elif word == b"=":
             self.deadline = float(value)
+        elif word == b"/":
+            self.folder = line
 
     def kill_groups(self) -> None:
         """SIGKILL to every group held."""
@@ -56,6 +60,18 @@ class Guard:
         """SIGKILL to every process that carries the tag, until none is found."""
         end = time.monotonic() + _SWEEP_SECONDS
         while time.monotonic() < end and self._kill_tagged():
+            time.sleep(0.01)
+
+    def remove_folder(self) -> None:
+        """Remove the control groups once what was in them is gone."""
+        end = time.monotonic() + _SWEEP_SECONDS
+        while self.folder and os.path.isdir(self.folder) and time.monotonic() < end:
+            for group in os.scandir(self.folder):
+                with contextlib.suppress(OSError):
+                    os.rmdir(group.path)
+            with contextlib.suppress(OSError):
+                os.rmdir(self.folder)
+                return
             time.sleep(0.01)
 
     def _kill_tagged(self) -> bool:
@@ -122,6 +138,7 @@ def main() -> None:
             lock = take_lock(lock_path)
     guard.kill_groups()
     guard.sweep()
+    guard.remove_folder()
 
 
 if __name__ == "__main__":

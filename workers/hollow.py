@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from omegacell.cellstate.model import AttemptState, Stop
-from omegacell.workers.runner import Report, ReportHandler, Slot, SlotKey, stopped_state
+from omegacell.workers.runner import ReportHandler, Running, Slot, SlotKey, Word, stopped_state
 from omegacell.workers.slots import SLOT_REPORT_SECONDS, SlotRun
 from omegacell.workers.watcher import Timer, Watcher
 
@@ -25,7 +25,7 @@ class HollowRunner:
         self._handler = handler
         self._watcher = Watcher("hollow")
         self._running: dict[SlotKey, _HollowSlot] = {}
-        self._round: list[Report] = []
+        self._round: list[Word] = []
         self._watcher.post(lambda: self._watcher.after_each_round(self._hand_over))
 
     def start(self, slots: Sequence[Slot]) -> None:
@@ -82,6 +82,8 @@ class HollowRunner:
     def _begin(self, slot: Slot, now: float) -> None:
         seconds = slot.definition.expected_duration_seconds or self._default_seconds
         begun = self._running[slot.key] = _HollowSlot(SlotRun(slot, self._round.append), seconds, now)
+        if slot.tells_start:
+            self._round.append(Running(key=slot.key))
         whole = slot.count * seconds
         if whole <= 0:
             self._end(slot.key)

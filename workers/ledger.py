@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from omegacell.cellstate.model import AttemptState, Ended, Holdings, Kept, Started, Stop
 from omegacell.workers.reconcile import Decision, reconcile
-from omegacell.workers.runner import Report, SlotKey, key_of
+from omegacell.workers.runner import Report, Running, SlotKey, Word, key_of
 
 REPORT_WINDOW_SECONDS = 0.05
 """A slot that ends within it is reported once, as ended; its start is written only if it lasts longer."""
@@ -49,6 +49,7 @@ class Ledger:
         self._changed = threading.Condition()
         self._running: dict[int, dict[SlotKey, Stop]] = {}
         self._unstarted: deque[tuple[float, SlotKey]] = deque()
+        self._told: deque[Started] = deque()
         self._unreported: deque[Report] = deque()
         self._ended: set[SlotKey] = set()
         self._reported: dict[SlotKey, float] = {}
@@ -69,19 +70,22 @@ class Ledger:
             self._forget_reported(asked_at)
             self._waiting.difference_update(held.machine_id for held in holdings)
             self._waiting |= decision.waiting
-            now = time.monotonic()
             for placement in (*decision.start, *decision.refuse):
                 key = key_of(placement)
                 self._running.setdefault(key.machine_id, {})[key] = placement.stop
-                self._unstarted.append((now, key))
             for key, stop in decision.stop:
                 self._running[key.machine_id][key] = stop
             for key in decision.kill:
                 self._drop(key)
                 self._forget_name(key)
-            if decision.start:
-                self._changed.notify_all()
             return decision
+
+    def began(self, keys: Sequence[SlotKey]) -> None:
+        """These were handed to the runner; that they run is told after the window. (Others tell it themselves.)"""
+        now = time.monotonic()
+        with self._changed:
+            self._unstarted.extend((now, key) for key in keys)
+            self._changed.notify_all()
 
     def overtaken(self, decision: Decision) -> bool:
         """Whether a report reached the store while the answer was on its way that may let waiting slots start."""
@@ -94,20 +98,16 @@ class Ledger:
             for key in keys:
                 self._drop(key)
 
-    def note(self, reports: Sequence[Report]) -> None:
+    def note(self, words: Sequence[Word]) -> None:
         """Note what is to be reported; what is said of unknown keys is nobody's concern."""
         with self._changed:
-            for report in reports:
-                if report.key not in self._running.get(report.key.machine_id, {}):
+            for word in words:
+                if word.key not in self._running.get(word.key.machine_id, {}):
                     continue
-                told = _on_leaving(report) if self._leaving else report
-                if told.kept:
-                    self._rename(report.key, told.kept[0].task_index)
+                if isinstance(word, Running):
+                    self._told.append(self._started(word.key, time.time(), word.ports))
                 else:
-                    self._drop(report.key)
-                    self._ended.add(report.key)
-                if told.ended or told.kept:
-                    self._unreported.append(told)
+                    self._note_report(_on_leaving(word) if self._leaving else word)
             self._changed.notify_all()
 
     def next_batch(self) -> Batch | None:
@@ -155,6 +155,15 @@ class Ledger:
             self._closed = True
             self._changed.notify_all()
 
+    def _note_report(self, report: Report) -> None:
+        if report.kept:
+            self._rename(report.key, report.kept[0].task_index)
+        else:
+            self._drop(report.key)
+            self._ended.add(report.key)
+        if report.ended or report.kept:
+            self._unreported.append(report)
+
     def _drop(self, key: SlotKey) -> bool:
         return self._running.get(key.machine_id, {}).pop(key, None) is not None
 
@@ -188,23 +197,26 @@ class Ledger:
         return tuple(taken.values())
 
     def _take_started(self, now: float) -> tuple[Started, ...]:
-        started: list[Started] = []
+        started = [*self._told]
+        self._told.clear()
         due = now - REPORT_WINDOW_SECONDS
         while self._unstarted and self._unstarted[0][0] <= due and len(started) < _BATCH_ENDS:
             since, key = self._unstarted.popleft()
             if key in self._running.get(key.machine_id, {}):
-                name = self._goes_by.get(key, key)
-                started.append(
-                    Started(
-                        job_id=name.job_id,
-                        first_index=name.first_index,
-                        attempt=name.attempt,
-                        machine_id=name.machine_id,
-                        epoch=name.epoch,
-                        started_at=time.time() - (now - since),
-                    )
-                )
+                started.append(self._started(key, time.time() - (now - since)))
         return tuple(started)
+
+    def _started(self, key: SlotKey, at: float, ports: tuple[tuple[str, int], ...] = ()) -> Started:
+        name = self._goes_by.get(key, key)
+        return Started(
+            job_id=name.job_id,
+            first_index=name.first_index,
+            attempt=name.attempt,
+            machine_id=name.machine_id,
+            epoch=name.epoch,
+            started_at=at,
+            ports=ports,
+        )
 
     def _seconds_to_next_start(self, now: float) -> float | None:
         if not self._unstarted:

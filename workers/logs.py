@@ -8,6 +8,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from omegacell.workers.log_files import forget_stream
+
+POOL_FOLDER = "pool"
+"""Of the log directory: what warm processes write to."""
+
 _TASKS_PER_FOLDER = 1000
 """Keeps a folder of a large array small enough to be listed."""
 
@@ -31,12 +36,14 @@ def open_log(path: str) -> int:
 
     What stands there is of an attempt of the same number in an earlier cell, and goes.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o644)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return os.open(path, flags, 0o644)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+    while True:
+        try:
+            return os.open(path, flags, 0o644)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except FileExistsError:
+            forget_stream(path)
 
 
 def take_tail(path: str, limit_bytes: int) -> str:
@@ -57,31 +64,34 @@ class PoolOutput:
     """The two files a warm process writes to, whichever task it runs; each task's own are made from them.
 
     The process moves what a task wrote when that has ended (pool_process.Output); to be followed before, or
-    where the process has died, they are linked to the task's names: only while no other task can come next.
+    where the process has died, they are linked to the task's names (`linked`): only while no other task can come
+    next.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.paths = LogPaths(stdout=str(folder / "stdout"), stderr=str(folder / "stderr"))
-        self._linked: LogPaths | None = None
+        self.linked: LogPaths | None = None
 
     def link(self, task: LogPaths) -> None:
         """Show it under the task's names too."""
-        self._linked = task
+        self.linked = task
         for ours, theirs in ((self.paths.stdout, task.stdout), (self.paths.stderr, task.stderr)):
             with contextlib.suppress(OSError):
                 os.makedirs(os.path.dirname(theirs), exist_ok=True)
+                if os.path.exists(theirs) and not os.path.samefile(ours, theirs):
+                    forget_stream(theirs)  # of an earlier cell
                 os.link(ours, theirs)
 
     def drop_empty_links(self) -> None:
         """The task has ended: names of what it never wrote do not stay."""
-        if self._linked is None:
+        if self.linked is None:
             return
-        for path in (self._linked.stdout, self._linked.stderr):
+        for path in (self.linked.stdout, self.linked.stderr):
             with contextlib.suppress(OSError):
                 if os.stat(path).st_size == 0:
                     os.unlink(path)
-        self._linked = None
+        self.linked = None
 
     def remove(self) -> None:
         """The process is gone."""

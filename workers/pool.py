@@ -1,8 +1,8 @@
 """Tasks that are Python callables: warm processes, each running one slot at a time, used again and again.
 
-A process is started when none is free, and serves any job with the same environment and working directory:
-it has them from its first instruction on, so that what is read at import (OMP_NUM_THREADS) is right. A job's
-callable is sent to a process once.
+A process is started when none is free, and serves any job with the same interpreter, environment, working directory
+and memory: it has them from its first instruction on, so that what is read at import (OMP_NUM_THREADS) is right. A
+job's callable is sent to a process once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from omegacell.cellstate.model import AttemptState, Stop
-from omegacell.workers.environment import slot_environment
-from omegacell.workers.runner import Report, Slot, SlotKey, stopped_how, stopped_state
+from omegacell.workers import start_failures
+from omegacell.workers.care import Care
+from omegacell.workers.environment import slot_environment, task_variables
+from omegacell.workers.interpreters import Interpreters
+from omegacell.workers.runner import Slot, SlotKey, Word, stopped_how, stopped_state
 from omegacell.workers.slots import SlotRun
 from omegacell.workers.warm import Environment, WarmProcess
 from omegacell.workers.workplace import Workplace
@@ -28,13 +31,15 @@ _ENVIRONMENTS_KEPT = 1000
 class PoolRunner:
     """Runs each slot in a process that nobody else uses meanwhile. Watcher's thread only."""
 
-    def __init__(self, workplace: Workplace, report: Callable[[Report], None]) -> None:
+    def __init__(self, workplace: Workplace, report: Callable[[Word], None]) -> None:
         self._workplace = workplace
         self._report = report
         self._idle: OrderedDict[WarmProcess, None] = OrderedDict()
         self._runs: dict[SlotKey, SlotRun] = {}
         self._serving: dict[SlotKey, WarmProcess] = {}
-        self._environments: dict[tuple[int, tuple[int, ...]], Environment] = {}
+        self._cares: dict[SlotKey, Care] = {}
+        self._environments: dict[tuple[str, int, tuple[int, ...]], Environment] = {}
+        self._interpreters = Interpreters(workplace)
         self._alive: set[WarmProcess] = set()
         self._numbers = itertools.count()
 
@@ -49,6 +54,13 @@ class PoolRunner:
     def start(self, slot: Slot) -> None:
         """Give it to a free process or a new one; a task that can have none ends as START_FAILED."""
         run = self._runs[slot.key] = SlotRun(slot, self._report)
+        if slot.tells_start:
+
+            def unwell(sentence: str) -> None:
+                if slot.key in self._serving:
+                    self._serving[slot.key].stop(AttemptState.FAILED, sentence)
+
+            self._cares[slot.key] = Care(self._workplace, slot, self._report, unwell)
         self._begin(run)
 
     def stop(self, key: SlotKey, stop: Stop) -> None:
@@ -79,11 +91,15 @@ class PoolRunner:
         """As warm.Pool."""
         self._serving.pop(run.slot.key, None)
         del self._runs[run.slot.key]
+        if run.slot.tells_start:
+            self._cares.pop(run.slot.key).close()
         run.finish()
 
     def died(self, run: SlotRun) -> None:
         """As warm.Pool."""
         del self._serving[run.slot.key]
+        if run.slot.tells_start:
+            self._cares[run.slot.key].task_ended()
         self._go_on(run)
 
     def free(self, process: WarmProcess) -> None:
@@ -99,15 +115,26 @@ class PoolRunner:
         self._alive.discard(process)
 
     def _begin(self, run: SlotRun) -> None:
+        slot = run.slot
         try:
-            process = self._process_for(self._environment(run.slot))
+            python = self._interpreters.of(slot.definition.env, slot.machine)
+            if python is None:
+                self._interpreters.wait(slot.definition.env, lambda: self._go_on(run))
+                return
+            environment = self._environment(python, slot)
+            care = self._cares.get(slot.key)
+            ports = {} if care is None else care.variables()
+            process = self._process_for(environment)
         except (OSError, ValueError) as error:
-            run.ended(AttemptState.START_FAILED, error=_describe_start_failure(run, error))
+            run.ended(AttemptState.START_FAILED, error=start_failures.of_callable(slot, run.current, error))
             # Not at once: a thousand of them would keep everybody else waiting.
             self._workplace.watcher.later(0.0, lambda: self._go_on(run))
             return
-        self._serving[run.slot.key] = process
-        process.run(run)
+        self._serving[slot.key] = process
+        process.run(run, ports)
+        if care is not None:
+            seen = {**dict(environment.variables), **task_variables(slot, run.current), **ports}
+            care.task_began(seen, environment.cwd)
 
     def _go_on(self, run: SlotRun) -> None:
         if run.over:
@@ -115,9 +142,9 @@ class PoolRunner:
         else:
             self._begin(run)
 
-    def _environment(self, slot: Slot) -> Environment:
+    def _environment(self, python: str, slot: Slot) -> Environment:
         # By job, not by slot: a dictionary of a hundred variables is made and sorted once.
-        key = (slot.key.job_id, slot.host_devices)
+        key = (python, slot.key.job_id, slot.host_devices)
         known = self._environments.get(key)
         if known is None:
             if len(self._environments) >= _ENVIRONMENTS_KEPT:
@@ -125,10 +152,12 @@ class PoolRunner:
             cwd = slot.definition.cwd or os.getcwd()
             variables = slot_environment(self._workplace.settings.base_env, slot, cwd)
             known = self._environments[key] = Environment(
+                python,
                 cwd,
                 tuple(sorted(variables.items())),
+                memory_bytes=slot.definition.amounts.memory_bytes,
                 devices=frozenset(slot.host_devices),
-                job_id=slot.key.job_id if slot.host_devices else 0,
+                job_id=slot.key.job_id if slot.host_devices or slot.definition.ports else 0,
             )
         return known
 
@@ -148,12 +177,3 @@ class PoolRunner:
     def _retire(self, process: WarmProcess) -> None:
         del self._idle[process]
         process.retire()
-
-
-def _describe_start_failure(run: SlotRun, error: OSError | ValueError) -> str:
-    slot = run.slot
-    cwd = slot.definition.cwd
-    if cwd and not os.path.isdir(cwd):
-        return f"working directory {cwd!r} does not exist on machine {slot.machine}"
-    task = slot.key._replace(first_index=run.current)
-    return f"the process for {task} could not start on machine {slot.machine}: {error}"

@@ -31,6 +31,9 @@ Answer = tuple[int, str, bytes, str, str, str, float, float, float]
 
 LENGTH = struct.Struct("!Q")
 
+MARSHAL_VERSION = 4
+"""That of Python 3.11: the agent and this process may run different ones."""
+
 READY = b"r"
 FULL = b"f"
 OVER = b"o"
@@ -39,7 +42,7 @@ OVER = b"o"
 
 def frame(messages: list[Any]) -> bytes:
     """The bytes of one frame."""
-    body = marshal.dumps(messages)
+    body = marshal.dumps(messages, MARSHAL_VERSION)
     return LENGTH.pack(len(body)) + body
 
 

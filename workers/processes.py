@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from omegacell.cellstate.model import Stop, TaskKind
 from omegacell.workers.commands import CommandRunner
 from omegacell.workers.guard import Guard, lock_path
+from omegacell.workers.log_upkeep import LogUpkeep
+from omegacell.workers.memory import MemoryLimits
 from omegacell.workers.pool import PoolRunner
-from omegacell.workers.runner import Report, ReportHandler, RunnerSettings, Slot, SlotKey
+from omegacell.workers.ports import Ports
+from omegacell.workers.runner import ReportHandler, RunnerSettings, Slot, SlotKey, Word
 from omegacell.workers.watcher import Watcher
 from omegacell.workers.workplace import Workplace
 
@@ -25,8 +28,21 @@ class ProcessRunner:
         self._handler = handler
         self._watcher = Watcher("tasks")
         self._guard = Guard(self._watcher, lock_path(settings.log_directory, name))
-        self._round: list[Report] = []
-        workplace = Workplace(watcher=self._watcher, guard=self._guard, settings=settings)
+        self._memory = MemoryLimits(self._watcher, self._guard, settings.groups_in)
+        self._upkeep = LogUpkeep(
+            settings.log_directory,
+            limit_bytes=settings.log_file_bytes,
+            retention_seconds=settings.log_file_retention_seconds,
+        )
+        self._round: list[Word] = []
+        workplace = Workplace(
+            watcher=self._watcher,
+            guard=self._guard,
+            memory=self._memory,
+            ports=Ports(),
+            upkeep=self._upkeep,
+            settings=settings,
+        )
         self._commands = CommandRunner(workplace, self._round.append)
         self._callables = PoolRunner(workplace, self._round.append)
         self._watcher.post(lambda: self._watcher.after_each_round(self._hand_over))
@@ -94,6 +110,8 @@ class ProcessRunner:
         self.kill_all()
         self._wait_until(lambda: not self._commands and not self._callables.processes, _LONGEST_CLOSE_SECONDS)
         self._watcher.close()
+        self._upkeep.close()
+        self._memory.close()
         self._guard.close()
 
     def _runner_of(self, slot: Slot) -> CommandRunner | PoolRunner:

@@ -12,6 +12,7 @@ from omegacell.cellstate.clock import boottime
 from omegacell.cellstate.errors import MachineInUse, StoreUnavailable, TokenLost
 from omegacell.cellstate.model import Lease, MachineSpec, RegisteredMachine, WorkerSpec, WorkerStatus
 from omegacell.cellstate.store import WorkerStore
+from omegacell.workers.cordon import CordonStore
 from omegacell.workers.guard import guard_gone, lock_path
 from omegacell.workers.host import process_exists
 from omegacell.workers.lease import LeaseTerm
@@ -22,8 +23,8 @@ _RETRY_SECONDS = 0.5
 """Between tries while an earlier lease runs out, or the store is away."""
 
 
-class AgentStore(WorkerStore, Protocol):
-    """What an agent needs of the store: the worker's part, and who the workers are."""
+class AgentStore(WorkerStore, CordonStore, Protocol):
+    """What an agent needs of the store: the worker's part, who the workers are, and a say on its machines."""
 
     def workers(self) -> tuple[WorkerStatus, ...]:
         """As ClientStore.workers."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from omegacell.cellstate.model import AttemptState, Ended, Kept, Placement, Stop, TaskDefinition
+from omegacell.workers.cgroups import Place
 
 
 class SlotKey(NamedTuple):
@@ -45,6 +46,11 @@ class Slot:
     devices: tuple[int, ...] = ()
     host_devices: tuple[int, ...] = ()
 
+    @property
+    def tells_start(self) -> bool:
+        """Whether its runner says when it runs: with its ports, and not before it is well."""
+        return bool(self.definition.ports) or self.definition.health.checked
+
     def input(self, index: int) -> bytes:
         """The data of task `index`, empty where there is none."""
         return self.inputs[index - self.key.first_index] if self.inputs else b""
@@ -65,11 +71,24 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A slot that tells its start runs now, on these ports by name, and is well."""
+
+    key: SlotKey
+    ports: tuple[tuple[str, int], ...] = ()
+
+
+Word = Report | Running
+"""What a runner says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerSettings:
     """Where and how tasks run on this host.
 
     `base_env` is what every task's environment starts from. `grace_seconds` lies between the polite
-    signal and the one that cannot be ignored.
+    signal and the one that cannot be ignored. `groups_in` is where control groups can be made that limit memory,
+    None where each process is limited instead.
     """
 
     log_directory: Path
@@ -77,9 +96,12 @@ class RunnerSettings:
     log_tail_bytes: int = 16 * 2**10
     result_limit_bytes: int = 16 * 2**20
     grace_seconds: float = 5.0
+    groups_in: Place | None = None
+    log_file_bytes: int = 64 * 2**20
+    log_file_retention_seconds: float = 7 * 86400.0
 
 
-ReportHandler = Callable[[Sequence[Report]], None]
+ReportHandler = Callable[[Sequence[Word]], None]
 """Called from the runner's own thread, with everything there is to report of one round."""
 
 
@@ -88,6 +110,7 @@ class Runner(Protocol):
 
     A slot is reported as a whole when it is over. One of several tasks that lasts longer than
     slots.SLOT_REPORT_SECONDS is reported once before, and goes on with the task that then runs, alone.
+    That it runs is said only of one that tells its start.
     """
 
     def start(self, slots: Sequence[Slot]) -> None:

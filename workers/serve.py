@@ -12,11 +12,14 @@ from pathlib import Path
 
 from omegacell.cellstate.model import Amounts, MachineSpec
 from omegacell.cellstate.settings import Settings
+from omegacell.workers.address import address_seen_from
 from omegacell.workers.agent import Agent, AgentSettings
+from omegacell.workers.cgroups import Place, usable_place
 from omegacell.workers.environment import base_environment
 from omegacell.workers.groups import allow_many_descriptors
 from omegacell.workers.hollow import HollowRunner
 from omegacell.workers.host import host_capacity, host_gpus, machine_specs, share, with_devices
+from omegacell.workers.memory import Isolation, isolation_of
 from omegacell.workers.processes import ProcessRunner
 from omegacell.workers.runner import ReportHandler, Runner, RunnerSettings
 
@@ -37,7 +40,7 @@ class WorkerOptions:
     `share_gpus` deals this host's devices out to the machines; else each has those of `each`, which may be none.
     `hollow` > 0 serves so many hollow machines instead, whose tasks last `hollow_seconds` (math.inf: until
     stopped) unless their job expects a duration. An empty `log_directory` is a folder of the system's for
-    temporary files.
+    temporary files, an empty `address` the one that this host has on its way to the database.
     """
 
     dsn: str
@@ -50,6 +53,7 @@ class WorkerOptions:
     hollow: int = 0
     hollow_seconds: float = 0.0
     log_directory: str = ""
+    address: str = ""
     lease_seconds: float = 10.0
     poll_seconds: float = 1.0
     grace_seconds: float = 5.0
@@ -75,17 +79,19 @@ def agent_of(options: WorkerOptions, settings: Settings) -> Iterator[Agent]:
         if not settings.poll_only:
             hints = Hints(options.dsn, options.schema)
             stack.callback(hints.close)
-            listener = Listener(options.dsn, options.schema, ["placements"])
+            listener = Listener(options.dsn, options.schema, ["placements", "logs"])
+        groups_in = None if options.hollow else usable_place()
         yield Agent(
             store,
             AgentSettings(
                 name=options.name,
-                machines=machines_of(options, logs, _gpus_here(settings)),
+                machines=machines_of(options, logs, _gpus_here(settings), isolation_of(groups_in)),
                 lease_seconds=options.lease_seconds,
                 poll_seconds=options.poll_seconds,
                 log_directory=str(logs),
+                address=options.address or settings.address or address_seen_from(options.dsn),
             ),
-            runner_maker(options, settings, logs),
+            runner_maker(options, settings, logs, groups_in),
             hints=hints,
             listener=listener,
         )
@@ -99,18 +105,24 @@ def log_directory(options: WorkerOptions) -> Path:
     return path.resolve()
 
 
-def machines_of(options: WorkerOptions, disk_of: Path, gpus: int) -> tuple[MachineSpec, ...]:
-    """The machines with their amounts and attributes, on a host of `gpus` devices."""
+def machines_of(
+    options: WorkerOptions, disk_of: Path, gpus: int, isolation: Isolation
+) -> tuple[MachineSpec, ...]:
+    """The machines with their amounts and attributes, on a host of `gpus` devices that reaches this isolation."""
     if options.hollow > 0:
         hollow = [_or_else(options, _HOLLOW_CAPACITY)] * options.hollow
-        return machine_specs(options.name, hollow, {"hollow": "true", **options.attributes})
+        attributes = {"hollow": "true", "isolation": Isolation.NONE.value, **options.attributes}
+        return machine_specs(options.name, hollow, attributes)
     shares = share(host_capacity(disk_of, gpus), options.machines)
     each = [_or_else(options, one) for one in shares]
-    return with_devices(machine_specs(options.name, each, options.attributes))
+    attributes = {**options.attributes, "isolation": isolation.value}
+    return with_devices(machine_specs(options.name, each, attributes))
 
 
-def runner_maker(options: WorkerOptions, settings: Settings, logs: Path) -> Callable[[ReportHandler], Runner]:
-    """What makes the runner, given whom it tells of ends."""
+def runner_maker(
+    options: WorkerOptions, settings: Settings, logs: Path, groups_in: Place | None
+) -> Callable[[ReportHandler], Runner]:
+    """What makes the runner, given whom it tells of ends. Control groups are made at that place, if any."""
     if options.hollow > 0:
         return lambda handler: HollowRunner(options.hollow_seconds, handler)
     runner_settings = RunnerSettings(
@@ -119,6 +131,9 @@ def runner_maker(options: WorkerOptions, settings: Settings, logs: Path) -> Call
         log_tail_bytes=settings.log_tail_bytes,
         result_limit_bytes=settings.result_limit_bytes,
         grace_seconds=options.grace_seconds,
+        groups_in=groups_in,
+        log_file_bytes=settings.log_file_bytes,
+        log_file_retention_seconds=settings.log_file_retention_seconds,
     )
     return lambda handler: ProcessRunner(options.name, runner_settings, handler)
 

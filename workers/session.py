@@ -13,11 +13,12 @@ from omegacell.cellstate.model import AttemptState, MachineSpec, Placement, Stop
 from omegacell.workers.host import GPUS
 from omegacell.workers.lease import LeaseKeeper
 from omegacell.workers.ledger import Ledger
+from omegacell.workers.log_relay import LogRelay
 from omegacell.workers.pull import Definitions, ServedMachine, prepare
 from omegacell.workers.reconcile import Decision
 from omegacell.workers.registration import AgentStore, Registration
 from omegacell.workers.report import LONGEST_RETRY_SECONDS, RETRY_SECONDS, HintSender, Reporter
-from omegacell.workers.runner import Report, Runner, key_of, stopped_how, stopped_state
+from omegacell.workers.runner import Report, Runner, Word, key_of, stopped_how, stopped_state
 from omegacell.workers.slots import ended_of
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,10 @@ _KILLED_SECONDS = 10.0
 
 
 class Session:
-    """The agent under one token. `wake` is set by hints; `stopping` by whoever wants the agent to end."""
+    """The agent under one token.
+
+    `wake` is set by hints on placements, `asked` by hints on logs; `stopping` by whoever wants the agent to end.
+    """
 
     def __init__(
         self,
@@ -37,8 +41,10 @@ class Session:
         hints: HintSender,
         *,
         wake: threading.Event,
+        asked: threading.Event,
         stopping: threading.Event,
         poll_seconds: float,
+        log_directory: str,
     ) -> None:
         self._store = store
         self._runner = runner
@@ -72,11 +78,20 @@ class Session:
             freed=wake.set,
             failed=lambda error: self._lose(str(error)),
         )
+        self._relay = LogRelay(
+            store,
+            worker_id=self._worker_id,
+            token=self._token,
+            directory=log_directory,
+            asked=asked,
+            poll_seconds=poll_seconds,
+        )
 
     def run(self) -> None:
         """Serve until it is over; afterwards nothing runs and nothing of it will be reported later."""
         self._keeper.start()
         self._reporter.start()
+        self._relay.start()
         try:
             self._pull_until_over()
         except TokenLost as error:
@@ -89,11 +104,12 @@ class Session:
                 self._end_after_loss()
             else:
                 self._end_in_order()
+            self._relay.close()
 
-    def report(self, reports: Sequence[Report]) -> None:
+    def report(self, words: Sequence[Word]) -> None:
         """The runner's word. What ended past the deadline was killed for it, and is the store's to decide."""
         if not self._over.is_set() and not self._keeper.ended(boottime()):
-            self._ledger.note(reports)
+            self._ledger.note(words)
 
     def _lose(self, reason: str) -> None:
         """Kill everything at once. From any thread, any number of times."""
@@ -149,6 +165,7 @@ class Session:
         self._ledger.note([_unknown_job(placement) for placement in unknown])
         # Past the deadline, as after the agent was frozen, the guard would only kill them; the keeper says the rest.
         if not self._over.is_set() and not self._keeper.ended(boottime()):
+            self._ledger.began([slot.key for slot in slots if not slot.tells_start])
             self._runner.start(slots)
 
     def _end_after_loss(self) -> None:

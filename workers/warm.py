@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,7 +15,8 @@ from omegacell.workers import pool_process
 from omegacell.workers.channel import Channel
 from omegacell.workers.environment import task_variables
 from omegacell.workers.groups import ProcessGroup, describe_exit, exit_code_of
-from omegacell.workers.logs import LogPaths, PoolOutput, log_paths, open_log, take_tail
+from omegacell.workers.logs import POOL_FOLDER, LogPaths, PoolOutput, log_paths, open_log
+from omegacell.workers.memory import out_of_memory
 from omegacell.workers.slots import SLOT_REPORT_SECONDS, SlotRun
 from omegacell.workers.watcher import Timer
 from omegacell.workers.workplace import Workplace
@@ -38,12 +38,15 @@ _LINK_SECONDS = 0.05
 class Environment:
     """What slots must have in common to share a process.
 
-    Working directory and sorted variables; where a slot has devices, also those and its job: libraries read
-    CUDA_VISIBLE_DEVICES once, and give a device's memory back when the process ends and not before.
+    The interpreter, working directory, sorted variables, and what the process may use of memory (0: anything);
+    where a slot has devices, also those and its job: libraries read CUDA_VISIBLE_DEVICES once, and give a device's
+    memory back when the process ends and not before. Where it has ports, its job: they stay in the environment.
     """
 
+    python: str
     cwd: str
     variables: tuple[tuple[str, str], ...]
+    memory_bytes: int = 0
     devices: frozenset[int] = frozenset()
     job_id: int = 0
 
@@ -75,10 +78,12 @@ class WarmProcess:
         self.environment = environment
         self._watcher = workplace.watcher
         self._settings = workplace.settings
+        self._upkeep = workplace.upkeep
         self._pool = pool
-        self._output = PoolOutput(self._settings.log_directory / "pool" / f"{os.getpid()}-{number}")
+        self._output = PoolOutput(self._settings.log_directory / POOL_FOLDER / f"{os.getpid()}-{number}")
         self._known: OrderedDict[int, None] = OrderedDict()
         self._run: SlotRun | None = None
+        self._ports: dict[str, str] = {}
         self._permitted = 0
         self._since = 0.0
         self._started_at = 0.0
@@ -99,7 +104,7 @@ class WarmProcess:
         settings = self._settings
         passed = self._channel.theirs
         numbers = map(str, (*passed, settings.result_limit_bytes, settings.log_tail_bytes))
-        command = [sys.executable, "-P", pool_process.__file__, *numbers]
+        command = [self.environment.python, "-P", pool_process.__file__, *numbers]
         paths = self._output.paths
         descriptors = [open_log(paths.stdout), open_log(paths.stderr)]
         try:
@@ -111,16 +116,17 @@ class WarmProcess:
                 stdout=descriptors[0],
                 stderr=descriptors[1],
                 pass_fds=passed,
+                memory_bytes=self.environment.memory_bytes,
                 ended=self._exited,
             )
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def run(self, run: SlotRun) -> None:
-        """Run what is left of the slot; the process is free now."""
+    def run(self, run: SlotRun, ports: dict[str, str]) -> None:
+        """Run what is left of the slot, which has these variables of ports; the process is free now."""
         self._cancel_timers()
-        self._run = run
+        self._run, self._ports = run, ports
         self._lent = True
         if run.slot.count > 1:
             self._timers["split"] = self._watcher.later(run.seconds_to_split(), self._split)
@@ -151,7 +157,7 @@ class WarmProcess:
             logs = self._logs_of(run, index)
             data = slot.input(index) if definition.has_inputs else None
             tasks.append((index, data, logs.stdout, logs.stderr))
-        message = ("run", job, task_variables(slot, run.current), tasks)
+        message = ("run", job, {**task_variables(slot, run.current), **self._ports}, tasks)
         self._permitted = run.end
         self._task_begins(time.monotonic(), time.time())
         self._channel.send([*self._teach(job, definition.payload), message], len(tasks))
@@ -222,7 +228,9 @@ class WarmProcess:
 
     def _link_output(self) -> None:
         if self._run is not None:
-            self._output.link(self._logs_of(self._run, self._run.current))
+            logs = self._logs_of(self._run, self._run.current)
+            self._output.link(logs)
+            self._upkeep.began(logs)
 
     def _logs_of(self, run: SlotRun, index: int) -> LogPaths:
         key = run.slot.key
@@ -245,7 +253,11 @@ class WarmProcess:
         run = self._run
         if run is None or run.over or index != run.current:
             return  # of a copy that the callable made of its process
-        self._output.drop_empty_links()
+        if (linked := self._output.linked) is not None:
+            if self._upkeep.was_cut(linked):
+                stdout_tail, stderr_tail = self._tails(linked)
+            self._upkeep.ended(linked)
+            self._output.drop_empty_links()
         run.ended(
             AttemptState(state),
             started_at=started_at,
@@ -269,6 +281,8 @@ class WarmProcess:
 
     def _exited(self, code: int) -> None:
         sentence = f"its process ended before the callable returned: {describe_exit(code)}"
+        if self.group.out_of_memory:
+            sentence = out_of_memory(self.environment.memory_bytes)
         self._stopped = self._stopped or (AttemptState.FAILED, sentence)
         self._permitted -= self._channel.take_back()
         self._look()  # what it said before it died is still there
@@ -282,20 +296,27 @@ class WarmProcess:
                 self._pool.over(run)
             else:
                 self._pool.died(run)
+        if self._output.linked is not None:
+            self._upkeep.ended(self._output.linked)
         self._pool.gone(self)
         self._output.remove()
 
     def _report_death(self, run: SlotRun, code: int, state: AttemptState, error: str) -> None:
-        limit, logs = self._settings.log_tail_bytes, self._logs_of(run, run.current)
+        logs = self._logs_of(run, run.current)
         self._output.link(logs)
+        stdout_tail, stderr_tail = self._tails(logs)
         run.ended(
             state,
             exit_code=exit_code_of(code),
             started_at=self._started_at,
             error=error,
-            stdout_tail=take_tail(logs.stdout, limit),
-            stderr_tail=take_tail(logs.stderr, limit),
+            stdout_tail=stdout_tail,
+            stderr_tail=stderr_tail,
         )
+
+    def _tails(self, logs: LogPaths) -> tuple[str, str]:
+        limit = self._settings.log_tail_bytes
+        return self._upkeep.tail(logs.stdout, limit), self._upkeep.tail(logs.stderr, limit)
 
     def _cancel_timers(self) -> None:
         for timer in self._timers.values():

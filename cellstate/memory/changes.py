@@ -43,14 +43,14 @@ def retry_failed(cell: Cell, job: Job, *, now: float) -> None:
     job.outcomes = [
         one if one.state is AttemptState.SUCCEEDED else replace(one, final=False) for one in job.outcomes
     ]
-    job.failed = job.cancelled = job.never_placed = 0
+    job.failed = job.cancelled = job.never_placed = job.fruitless = job.conflicts = 0
     job.cancel_requested = job.failing = False
     job.reason = ""
     job.deadline_at = job.lease_until = job.ended_at = 0.0
     job.state = JobState.PENDING
     del cell.ended[job.job_id]
-    requeue(cell, job, now=now)
     note(cell, "changed", (job.job_id,), "retried", now=now)
+    fold(cell, (job.job_id,), now=now)
 
 
 def _again(ended: list[Outcome], *, now: float) -> list[RetryRange]:
@@ -88,10 +88,6 @@ def alter(
     """Change a job that has not ended: all that is asked, or nothing."""
     _refuse_altering(job, replicas)
     changed: list[str] = []
-    if replicas is not None and replicas != job.spec.task_count:
-        changed.append(f"scaled to {replicas}")
-        job.spec = replace(job.spec, task_count=replicas)
-        _scale(cell, job, now=now)
     if priority is not None and priority != job.spec.priority:
         changed.append(f"priority {priority}")
         job.spec = replace(job.spec, priority=priority)
@@ -99,6 +95,15 @@ def alter(
     if labels is not None and dict(labels) != dict(job.spec.labels):
         changed.append("labels")
         job.spec = replace(job.spec, labels=dict(labels))
+    if replicas is not None and replicas != job.spec.task_count:
+        changed.append(f"scaled to {replicas}")
+        more = replicas - job.spec.task_count
+        job.spec = replace(job.spec, task_count=replicas)
+        if more > 0:
+            job.task_count += more
+        else:
+            _drop_replicas(cell, job, -more, now=now)
+        requeue(cell, job, now=now)
     if changed:
         note(cell, "changed", (job.job_id,), ", ".join(changed), now=now)
 
@@ -117,19 +122,8 @@ def _refuse_altering(job: Job, replicas: int | None) -> None:
         raise SpecInvalid(f"replicas of service j{job.job_id} is {replicas}, expected 0 or more")
 
 
-def _scale(cell: Cell, job: Job, *, now: float) -> None:
-    """Let a service have as many replicas as its specification says now."""
-    leaving = sum(slot.count for slot in job.placements.values() if slot.stop is Stop.CANCEL)
-    missing = job.spec.task_count - (job.task_count - job.ended - leaving)
-    if missing > 0:
-        job.task_count += missing
-    else:
-        _shrink(cell, job, -missing, now=now)
-    fold(cell, (job.job_id,), now=now)
-
-
-def _shrink(cell: Cell, job: Job, surplus: int, *, now: float) -> None:
-    """Cancel so many replicas, those first whose end is cheapest."""
+def _drop_replicas(cell: Cell, job: Job, surplus: int, *, now: float) -> None:
+    """Cancel so many replicas of a service, those first whose end is cheapest; its slots hold one each."""
     unnumbered = min(job.unnumbered, surplus)
     cancel_unnumbered(job, unnumbered)
     surplus -= unnumbered
@@ -138,10 +132,6 @@ def _shrink(cell: Cell, job: Job, surplus: int, *, now: float) -> None:
         end = waiting.first_index + waiting.count
         cancel_waiting(job, job.retries.cut(end - count, end), now=now)
         surplus -= count
-    told = []
-    for first_index in sorted(job.placements, reverse=True):
-        slot = job.placements[first_index]
-        if slot.stop is not Stop.CANCEL and slot.count <= surplus:
-            told.append(slot)
-            surplus -= slot.count
-    slots.stop(cell, told, Stop.CANCEL)
+    by_index = sorted(job.placements.items(), reverse=True)
+    running = [slot for _, slot in by_index if slot.stop is not Stop.CANCEL]
+    slots.stop(cell, running[:surplus], Stop.CANCEL)

@@ -105,9 +105,7 @@ def _apply(
     for machine_id in touched:
         _note_claim(cell.machines[machine_id], transaction)
     cell.feed.append(sorted(touched))
-    cell.log.append(
-        ClaimsJudged(at=now, scheduler_id=scheduler.scheduler_id, claims=claims, rulings=rulings)
-    )
+    cell.log.append(ClaimsJudged(at=now, scheduler_id=scheduler.scheduler_id, claims=claims, rulings=rulings))
     for claim, ruling in zip(claims, rulings, strict=True):
         if ruling.accepted:
             let_go(cell, jobs[claim.job_id])

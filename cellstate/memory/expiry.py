@@ -26,7 +26,7 @@ def expire(cell: Cell, *, now: float) -> None:
         if job.state.final:
             continue
         if 0 < job.deadline_at <= now:
-            reason = f"its deadline of {job.spec.deadline_seconds:g} s has passed"
+            reason = f"its deadline of {job.spec.deadline_seconds:.15g} s has passed"
             withdraw(cell, job, reason, stop_placements=True, failing=True, now=now)
         elif 0 < job.lease_until <= now:
             withdraw(cell, job, CLIENT_GONE, stop_placements=True, now=now)

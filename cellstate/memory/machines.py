@@ -141,9 +141,7 @@ def _lost(machine: Machine, slot: Placement, task_index: int, *, now: float) -> 
     )
 
 
-def set_schedulable(
-    cell: Cell, name: str, *, schedulable: bool, evict: bool, now: float
-) -> MachineStatus:
+def set_schedulable(cell: Cell, name: str, *, schedulable: bool, evict: bool, now: float) -> MachineStatus:
     """Let a machine take placements or not; with `evict` ask what it holds to run elsewhere."""
     machine = _named(cell, name)
     turned = machine.schedulable != schedulable

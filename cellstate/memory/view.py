@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from omegacell.cellstate.invariants import (
+from omegacell.cellstate.cell_view import (
     CellView,
     FinalOutcomesView,
     JobView,

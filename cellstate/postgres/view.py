@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from omegacell.cellstate.invariants import (
+from omegacell.cellstate.cell_view import (
     CellView,
     FinalOutcomesView,
     JobView,

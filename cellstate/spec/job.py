@@ -51,7 +51,9 @@ def _parents(name: str) -> BeforeValidator:
             return ()
         alone = isinstance(written, str | int | Job | Submitted)
         if not alone and (isinstance(written, bytes | Mapping) or not isinstance(written, Iterable)):
-            raise SpecInvalid(f'{name}={written!r} is no list of jobs; expected for instance ["j7", "prepare"]')
+            raise SpecInvalid(
+                f'{name}={written!r} is no list of jobs; expected for instance ["j7", "prepare"]'
+            )
         parents = (written,) if alone else tuple(written)
         for one in parents:
             if isinstance(one, bool) or not isinstance(one, str | int | Job | Submitted) or one == "":

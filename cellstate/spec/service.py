@@ -123,9 +123,13 @@ def parse_ports(written: Mapping[str, int | None]) -> tuple[tuple[str, int], ...
     variables: dict[str, str] = {}
     for name, number in written.items():
         if not _PORT_NAME.fullmatch(name):
-            raise SpecInvalid(f"ports={name!r} is no name of a port; expected letters, digits and _ such as http")
+            raise SpecInvalid(
+                f"ports={name!r} is no name of a port; expected letters, digits and _ such as http"
+            )
         if (twin := variables.setdefault(name.upper(), name)) != name:
-            raise SpecInvalid(f"ports {twin!r} and {name!r} would both be OMEGA_PORT_{name.upper()}; rename one")
+            raise SpecInvalid(
+                f"ports {twin!r} and {name!r} would both be OMEGA_PORT_{name.upper()}; rename one"
+            )
         if number is not None and not 0 <= number <= 65535:
             raise SpecInvalid(
                 f"ports[{name!r}]={number} is no port; expected 1 to 65535, or None for any that is free"

@@ -1,22 +1,19 @@
-"""The cell itself: schedulers, policies, fsck, purge, version."""
+"""The cell itself: what happens in it, whether it is sound, what it forgets; and what this command speaks."""
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omegacell.cellstate.model import JobState, SchedulerStatus
-from omegacell.cellstate.settings import Settings
-from omegacell.cellstate.units import written_seconds
-from omegacell.cli import failing
-from omegacell.cli.output import AsJson, duration, emit, moment, table
-from omegacell.client.cell import Cell
-from omegacell.client.connecting import connect
-from omegacell.schedulers import metrics
+from omegacell.cli import completion, failing, options
+from omegacell.cli.opening import connect
+from omegacell.cli.output import emit, moment
+
+if TYPE_CHECKING:
+    from omegacell.client.cell import Cell
 
 _COUNTED = 10_000
 """So many ended jobs are looked at to say how many a purge will take: a second's work."""
@@ -24,39 +21,40 @@ _COUNTED = 10_000
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands."""
-    for command in (schedulers, policies, fsck, purge, version):
+    for command in (events, fsck, purge, version):
         app.command()(command)
+    app.command(context_settings={"ignore_unknown_options": True})(schema)  # omega schema logs --follow
 
 
-def schedulers(as_json: AsJson = False) -> None:
-    """List schedulers, with what they did since they registered."""
+def events(
+    limit: Annotated[int, typer.Option(min=0, help="End after so many; 0 for never.")] = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what happens in the cell from now on, until Ctrl-C: jobs, claims, machines.
+
+    With --json, a stream: one JSON object a line.
+    """
+    from itertools import islice
+
+    from omegacell.cli import event_view
+
     with connect() as cell:
-        found = cell.schedulers()
-    if as_json:
-        emit(schedulers=found)
-    else:
-        scheduler_table(found)
+        told = event_view.Told(cell)
+        for event in islice(cell.events(), limit or None):
+            if as_json:
+                emit(told.reply(event))
+            else:
+                print(told.line(event), flush=True)
 
 
-def policies(as_json: AsJson = False) -> None:
-    """List the placement policies and scheduler kinds that are installed here."""
-    from omegacell.schedulers import kinds, plugins
-
-    names, kind_names = plugins.names(plugins.POLICIES), kinds.names()
-    if as_json:
-        emit(policies=names, scheduler_kinds=kind_names)
-        return
-    rows = [("policy", name, _promise(plugins.load(plugins.POLICIES, "policy", name))) for name in names]
-    rows += [("scheduler kind", name, _promise(kinds.load(name))) for name in kind_names]
-    table(("WHAT", "NAME", "PROMISE"), rows)
-
-
-def fsck(as_json: AsJson = False) -> None:
+def fsck(as_json: options.AsJson = False) -> None:
     """Check every invariant of the cell; exit with 1 if one is broken."""
+    from omegacell.cli import replies
+
     with connect() as cell:
         found = cell.check()
     if as_json:
-        emit(violations=found)
+        emit(replies.Checked(violations=found))
     else:
         for one in found:
             print(f"{one.invariant}: {one.detail}")
@@ -70,57 +68,64 @@ def purge(
         str, typer.Option(metavar="TIME", help="How long ago, such as 30d; otherwise OMEGA_RETENTION.")
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Forget jobs that ended long ago, with their outcomes, results and inputs, and old days of the log."""
-    seconds = written_seconds(older_than, "--older-than") if older_than else Settings().retention_seconds
+    from omegacell.cellstate.settings import Settings
+    from omegacell.cli import replies
+
+    given = options.seconds(older_than, "--older-than")
+    seconds = Settings().retention_seconds if given is None else given
     with connect() as cell:
         if not yes and not _agreed(_to_be_purged(cell, time.time() - seconds)):
             failing.say("nothing was purged; y or --yes would have done it")
             raise typer.Exit(failing.FAILED)
         found = cell.purge(older_than=seconds)
     if as_json:
-        emit(purged=found)
+        emit(replies.Purge(purged=found))
     else:
         print(f"purged: jobs {found.jobs}, daily parts of the log and of outcomes {found.partitions}")
 
 
-def version(as_json: AsJson = False) -> None:
+def version(as_json: options.AsJson = False) -> None:
     """Show the version of omegacell, and of the database schema that it speaks."""
     from omegacell import __version__
     from omegacell.cellstate.tables import SCHEMA_VERSION
 
     if as_json:
-        emit(version=__version__, database_schema=SCHEMA_VERSION)
+        from omegacell.cli import replies
+
+        emit(replies.Version(version=__version__, database_schema=SCHEMA_VERSION))
     else:
         print(f"omegacell {__version__}, database schema {SCHEMA_VERSION}")
 
 
-def scheduler_table(found: tuple[SchedulerStatus, ...]) -> None:
-    """A row for each scheduler, in Omega's terms (schedulers/metrics.py)."""
-    now = time.time()
-    counts = ("TRANSACTIONS", "PLACEMENTS", "CONFLICT FRACTION", "BUSYNESS", "WAIT P50", "WAIT P99")
-    rows = []
-    for one in found:
-        measured = metrics.of_status(one, now=now)
-        rows.append(
-            (
-                one.name,
-                one.kind,
-                "yes" if one.alive else "no",
-                measured.transactions,
-                measured.placements,
-                _ratio(measured.conflict_fraction),
-                _ratio(measured.busyness),
-                duration(measured.wait_p50_seconds) if one.jobs_claimed else "",
-                duration(measured.wait_p99_seconds) if one.jobs_claimed else "",
-            )
-        )
-    table(("SCHEDULER", "KIND", "ALIVE", *counts), rows, right=counts)
+def schema(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMMAND...]",
+            help="Such as jobs, scheduler hold, or logs --follow.",
+            autocompletion=completion.commands,
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print the JSON Schema of what a command's --json holds; without a command list those that have one."""
+    from omegacell.cli import replies, schemas
+
+    if command:
+        print(schemas.schema_text(" ".join(command)), end="")
+    elif as_json:
+        emit(replies.SchemaNames(commands=tuple(schemas.all_replies())))
+    else:
+        print("\n".join(schemas.all_replies()))
 
 
 def _to_be_purged(cell: Cell, before: float) -> str:
     """What a purge of everything older than that moment would take away; a very long list is not counted out."""
+    from omegacell.cellstate.model import JobState
+
     final = [state for state in JobState if state.final]
     ended = cell.jobs(state=final, limit=_COUNTED)
     old = sum(one.ended_at < before for one in ended)
@@ -135,11 +140,3 @@ def _agreed(question: str) -> bool:
     """Whether somebody there says yes; nobody there is a no."""
     failing.say(f"{question}; go on? [y/N]")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _ratio(measured: float) -> str:
-    return "" if math.isnan(measured) else f"{measured:.3f}"
-
-
-def _promise(thing: object) -> str:
-    return (getattr(thing, "__doc__", None) or "").strip().partition("\n")[0]

@@ -7,6 +7,7 @@ import signal
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from omegacell.cellstate.errors import (
     KeyConflict,
@@ -62,16 +63,24 @@ def exit_code(error: BaseException) -> int:
             return 0
         case _:
             pass
-    # Usage errors are of a class that typer keeps to itself; they know how to show themselves.
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
-    if callable(show) and isinstance(code, int):
-        show()
-        return code
+    if isinstance(error, TyperException):
+        return _usage(error)
     for kind, code in _CODES:
         if isinstance(error, kind):
             say(str(error))
             return code
     raise error
+
+
+def _usage(error: TyperException) -> int:
+    """What the command line's parser found, in one sentence; a group without its command has shown its help."""
+    context = getattr(error, "ctx", None)
+    told = " ".join(error.format_message().split()).removesuffix(".")
+    if context is not None and told:
+        say(f"{told[:1].lower()}{told[1:]}; see {context.command_path} --help")
+    elif told:
+        say(told)
+    return USAGE
 
 
 def say(message: str) -> None:

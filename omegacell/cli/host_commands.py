@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.settings import Settings
-from omegacell.cellstate.spec import Resources
-from omegacell.cellstate.units import custom_words
-from omegacell.cli import failing
-from omegacell.cli.output import AsJson, emit
-from omegacell.local_cell import state
-from omegacell.local_cell.launch import DEFAULT_SCHEDULERS, Keeper, stop_running
-from omegacell.local_cell.plan import make_plan
+from omegacell.cli import failing, options
+from omegacell.cli.output import emit
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,16 +39,21 @@ def up(
         typer.Option(help="Ray actors, or plain processes (lighter, faster to start)."),
     ] = "ray",
     foreground: Annotated[bool, typer.Option("--foreground", help="Run until Ctrl-C.")] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Start a local cell in the background; its data stay where they are from one time to the next."""
+    from omegacell.cellstate.settings import Settings
+    from omegacell.cellstate.spec import Resources
+    from omegacell.cli import replies
+    from omegacell.local_cell import state
+    from omegacell.local_cell.launch import Keeper
+    from omegacell.local_cell.plan import make_plan
+
     settings = Settings()
-    written = {"cpu": cpu, "memory": memory, "gpu": gpu, "custom": custom_words(custom or [])}
-    given: dict[str, Any] = {name: value for name, value in written.items() if value}
     plan = make_plan(
         machines=machines,
         schedulers=_schedulers(scheduler or []),
-        machine=Resources(**given),
+        machine=Resources(**options.resources(cpu=cpu, memory=memory, gpu=gpu, custom=custom)),
         runtime=runtime,
         data_dir=state.data_dir(settings),
         owner_pid=os.getpid() if foreground else 0,
@@ -62,7 +61,7 @@ def up(
     )
     keeper = Keeper(plan, tell=failing.say)
     if as_json:
-        emit(pid=keeper.pid, data_dir=str(keeper.data_dir), runtime=runtime, dsn=keeper.dsn)
+        emit(replies.Up(pid=keeper.pid, data_dir=str(keeper.data_dir), runtime=runtime, dsn=keeper.dsn))
     else:
         print(
             f"the cell is up: process {keeper.pid}, data in {keeper.data_dir}, DSN {keeper.dsn}", flush=True
@@ -77,19 +76,24 @@ def up(
     raise typer.Exit(code)
 
 
-def down(as_json: AsJson = False) -> None:
+def down(as_json: options.AsJson = False) -> None:
     """Stop the local cell and wait until nothing of it runs; its data stay."""
+    from omegacell.cellstate.settings import Settings
+    from omegacell.cli import replies
+    from omegacell.local_cell import state
+    from omegacell.local_cell.launch import stop_running
+
     settings = Settings()
     stopped = stop_running(settings)
     if as_json:
-        emit(stopped=stopped is not None, pid=stopped.pid if stopped is not None else 0)
+        emit(replies.Down(stopped=stopped is not None, pid=stopped.pid if stopped is not None else 0))
     elif stopped is None:
         print(f"no cell is running in {state.data_dir(settings)}")
     else:
         print(f"the cell of process {stopped.pid} is down")
 
 
-def demo(as_json: AsJson = False) -> None:
+def demo(as_json: options.AsJson = False) -> None:
     """Show a cell at work: competing schedulers as Ray actors, on real input, with their figures at the end."""
     from omegacell.demo.show import main
 
@@ -97,6 +101,8 @@ def demo(as_json: AsJson = False) -> None:
 
 
 def _schedulers(written: list[str]) -> dict[str, int]:
+    from omegacell.local_cell.launch import DEFAULT_SCHEDULERS
+
     counts = {} if written else dict(DEFAULT_SCHEDULERS)
     for one in written:
         kind, equals, number = one.rpartition("=")

@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import math
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
-from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SCHEMA_VERSION = 1
-"""Of every JSON object; rises when a field changes its meaning or goes away."""
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+"""Of every JSON object; rises when a field changes its meaning or goes away, not when one is added."""
 
 
-def emit(**content: Any) -> None:
-    """One JSON object with its schema_version, on one line."""
-    print(json.dumps({"schema_version": SCHEMA_VERSION, **_plain(content)}, allow_nan=False), flush=True)
+def emit(reply: DataclassInstance) -> None:
+    """One JSON object on one line: the fields of a dataclass (replies.py), with the schema_version."""
+    import json
+
+    content = {"schema_version": SCHEMA_VERSION, **_plain(reply)}
+    print(json.dumps(content, allow_nan=False), flush=True)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """A table on standard output: drawn on a terminal, in columns of plain text elsewhere."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _draw(headings, lines, right)
+        return
+    # Elsewhere nothing is cut off, and no line ends in spaces.
+    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    for line in (headings, *lines):
+        cells = zip(headings, line, widths, strict=True)
+        laid = [
+            cell.rjust(width) if heading in right else cell.ljust(width) for heading, cell, width in cells
+        ]
+        print("  ".join(laid).rstrip())
+
+
+def _draw(headings: Sequence[str], lines: Sequence[Sequence[str]], right: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         drawn.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
-    for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
-    # Elsewhere than on a terminal nothing may be cut off.
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 10_000)
-    console.print(drawn)
+    for line in lines:
+        drawn.add_row(*line)
+    Console(highlight=False, markup=False).print(drawn)
 
 
 def facts(pairs: Mapping[str, object]) -> None:
@@ -51,10 +61,14 @@ def facts(pairs: Mapping[str, object]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """What json.dumps can write: times stay numbers, bytes become base64, dataclasses objects."""
+    """What json.dumps can write: times stay numbers, bytes become base64, what has no form of its own its repr."""
+    import base64
+    from dataclasses import fields, is_dataclass
+    from enum import Enum
+
     plain: Any = value
     if is_dataclass(value) and not isinstance(value, type):
-        plain = _plain(asdict(value))
+        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     elif isinstance(value, Enum):
         plain = value.value
     elif isinstance(value, Mapping):
@@ -92,6 +106,8 @@ def duration(seconds: float) -> str:
 
 def moment(seconds_since_epoch: float) -> str:
     """A time in UTC, to the second; "" for one never reached."""
+    from datetime import UTC, datetime
+
     if not seconds_since_epoch:
         return ""
     return datetime.fromtimestamp(seconds_since_epoch, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -6,23 +6,18 @@ from typing import Annotated
 
 import typer
 
-from omegacell.cellstate.settings import Settings
-from omegacell.cli.output import AsJson, emit
-from omegacell.client.connecting import find_dsn
+from omegacell.cli import options
+from omegacell.cli.output import emit
 
-_PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 """The processes have command lines of their own, which also work without this command."""
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register these groups."""
-    scheduler = typer.Typer(no_args_is_help=True, help="Run a scheduler here.")
-    scheduler.callback()(_nothing)
-    scheduler.command("run", context_settings=_PASS_ON)(scheduler_run)
-    app.add_typer(scheduler, name="scheduler")
+    """Register these groups; scheduler run stands with what else there is of a scheduler."""
     worker = typer.Typer(no_args_is_help=True, help="Run a worker here.")
     worker.callback()(_nothing)
-    worker.command("run", context_settings=_PASS_ON)(worker_run)
+    worker.command("run", context_settings=PASS_ON)(worker_run)
     app.add_typer(worker, name="worker")
     database = typer.Typer(no_args_is_help=True, help="The cell's database.")
     database.callback()(_nothing)
@@ -56,17 +51,20 @@ def upgrade(
     schema: Annotated[
         str, typer.Option(help="Its PostgreSQL schema; otherwise OMEGA_SCHEMA, or omega.")
     ] = "",
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Bring the database to this version's schema; makes it where there is none."""
     from omegacell import migrations
+    from omegacell.cellstate.settings import Settings
     from omegacell.cellstate.tables import SCHEMA_VERSION
+    from omegacell.cli import replies
+    from omegacell.client.connecting import find_dsn
 
     settings = Settings()
     chosen = schema or settings.schema_name
     migrations.upgrade(find_dsn(settings), chosen)
     if as_json:
-        emit(schema=chosen, database_schema=SCHEMA_VERSION)
+        emit(replies.Upgraded(schema=chosen, database_schema=SCHEMA_VERSION))
     else:
         print(f"schema {chosen} is at version {SCHEMA_VERSION}")
 
@@ -74,6 +72,9 @@ def upgrade(
 def _with_dsn(words: list[str]) -> list[str]:
     """The process's own words; the local cell's DSN goes by the environment where none is named."""
     import os
+
+    from omegacell.cellstate.settings import Settings
+    from omegacell.client.connecting import find_dsn
 
     if not any(word in {"-h", "--help"} or word.partition("=")[0] == "--dsn" for word in words):
         os.environ["OMEGA_DSN"] = find_dsn(Settings())

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import sys
-import time
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import AttemptState, JobState, JobStatus, Outcome
-from omegacell.cellstate.spec import Job, Resources
-from omegacell.cellstate.units import custom_words, written_seconds
-from omegacell.cli import failing
-from omegacell.cli.output import AsJson, emit
-from omegacell.client.connecting import connect
-from omegacell.client.handles import JobHandle
-from omegacell.client.logs import Follower
-
-_NOT_STARTED = 127
-"""What shells return for a command that is not there."""
-_CANCEL_SECONDS = 10.0
-_PATIENCE_SECONDS = 3.0
-"""So long a job may wait for its place before the user is told why."""
+from omegacell.cli import options
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,148 +18,51 @@ def run(
     *,
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run.")],
     name: Annotated[str, typer.Option(help="Of the job.")] = "",
-    cpu: Annotated[str, typer.Option(help="CPUs that it holds.")] = "1",
-    memory: Annotated[str, typer.Option(help="Memory that it holds, such as 512MiB.")] = "0B",
-    gpu: Annotated[
-        str, typer.Option(help="GPUs that it holds: a share of one such as 0.5, or whole ones.")
-    ] = "0",
-    custom: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=AMOUNT", help="What else it holds; may be repeated."),
-    ] = None,
-    constraint: Annotated[
-        list[str] | None, typer.Option(help='Where it may run, such as "zone = a"; may be repeated.')
-    ] = None,
-    env: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for it; may be repeated.")] = None,
-    scheduler: Annotated[str, typer.Option(help="Kind of scheduler that places it.")] = "batch",
-    policy: Annotated[str, typer.Option(help="Placement policy; the scheduler's own if not given.")] = "",
+    cpu: options.Cpu = "1",
+    memory: options.Memory = "0B",
+    gpu: options.Gpu = "0",
+    custom: options.Custom = None,
+    constraint: options.Constraints = None,
+    env: options.Env = None,
+    label: options.Labels = None,
+    scheduler: options.Kind = "batch",
+    policy: options.Policy = "",
     priority: Annotated[int, typer.Option(help="0 to 1000, higher wins.")] = 100,
+    non_preemptible: Annotated[
+        bool, typer.Option("--non-preemptible", help="No job of higher priority may take its place.")
+    ] = False,
+    after: options.After = None,
+    after_any: options.AfterAny = None,
     retries: Annotated[int, typer.Option(help="How often it may run again after a failure.")] = 0,
+    max_lost: Annotated[
+        int, typer.Option(help="How often it may run again after it was lost or gave way.")
+    ] = 5,
     timeout: Annotated[str, typer.Option(help="For one attempt, in seconds or such as 10m.")] = "0s",
-    as_json: AsJson = False,
+    deadline: Annotated[
+        str, typer.Option(help="For all of it, from its submission on; then it has failed.")
+    ] = "0s",
+    as_json: options.AsJson = False,
 ) -> None:
     """Run a command in the cell, show what it writes, and exit with its code. Ctrl-C cancels it."""
+    from omegacell.cellstate.spec import Job, Resources
+    from omegacell.cli import running
+
     job = Job(
         command=command,
         name=name,
-        resources=Resources(cpu=cpu, memory=memory, gpu=gpu, custom=custom_words(custom or [])),
+        resources=Resources(**options.resources(cpu=cpu, memory=memory, gpu=gpu, custom=custom)),
         constraints=constraint or (),
-        env=_variables(env or []),
+        env=options.pairs(env, "--env"),
+        labels=options.pairs(label, "--label"),
         scheduler=scheduler,
         policy=policy,
         priority=priority,
+        preemptible=not non_preemptible,
+        after=after or (),
+        after_any=after_any or (),
         retries=retries,
-        timeout=written_seconds(timeout, "--timeout"),
+        max_lost=max_lost,
+        timeout=options.seconds(timeout, "--timeout") or 0.0,
+        deadline=options.seconds(deadline, "--deadline") or 0.0,
     )
-    with connect() as cell, _signals_raised():
-        handle = cell.submit(job)
-        explainer = _Explainer(handle)
-        follower = Follower(handle.store, handle.job_id, sys.stdout.buffer, sys.stderr.buffer, failing.say)
-
-        def look(status: JobStatus) -> None:
-            explainer.look(status)
-            if not as_json:
-                follower.follow(status)
-
-        try:
-            handle.wait(progress=look)
-        except (KeyboardInterrupt, failing.Stopped, BrokenPipeError):
-            handle.cancel()
-            with contextlib.suppress(TimeoutError):
-                handle.wait(_CANCEL_SECONDS)
-            raise
-        outcome = handle.outcomes()[-1:]
-        if as_json:
-            _emit(handle, outcome)
-        else:
-            follower.finish()
-        code = _code(handle, outcome)
-    raise typer.Exit(code)
-
-
-class _Explainer:
-    """Says once why a job is not placed, when that takes long."""
-
-    def __init__(self, handle: JobHandle) -> None:
-        self._handle = handle
-        self._due = time.monotonic() + _PATIENCE_SECONDS
-
-    def look(self, status: JobStatus) -> None:
-        """Say it if it is time to."""
-        if status.first_placed_at > 0 or status.state.final or time.monotonic() < self._due:
-            return
-        self._due = float("inf")
-        for sentence in (*self._handle.explain().sentences, "Ctrl-C cancels"):
-            failing.say(sentence)
-
-
-@contextlib.contextmanager
-def _signals_raised() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise failing.Stopped meanwhile, unless they are ignored (nohup)."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise failing.Stopped(number)
-
-    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
-    earlier = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
-def _code(handle: JobHandle, outcome: tuple[Outcome, ...]) -> int:
-    """The command's own code; where it has none, the one that a shell would give, and a line that says why."""
-    if not outcome:
-        failing.say(f"job {handle.id} was {handle.status.state} before it ran")
-        return failing.FAILED
-    last = outcome[0]
-    if last.state is AttemptState.SUCCEEDED:
-        return 0
-    if last.state is AttemptState.FAILED and last.exit_code > 0:
-        return last.exit_code
-    failing.say(f"job {handle.id} {last.state}: {last.error or 'no reason is known'}")
-    match last.state:
-        case AttemptState.START_FAILED:
-            return _NOT_STARTED
-        case AttemptState.TIMED_OUT:
-            return failing.TIMED_OUT
-        case _:
-            return failing.FAILED
-
-
-def _emit(handle: JobHandle, outcome: tuple[Outcome, ...]) -> None:
-    last = outcome[0] if outcome else None
-    written = None if last is None else handle.logs()
-    for missing in () if written is None else written.missing:
-        failing.say(missing)
-    emit(
-        id=handle.id,
-        state=handle.status.state if last is None else _job_state(last),
-        attempt_state="" if last is None else last.state,
-        exit_code=-1 if last is None else last.exit_code,
-        error="" if last is None else last.error,
-        stdout="" if written is None else written.stdout,
-        stderr="" if written is None else written.stderr,
-    )
-
-
-def _job_state(last: Outcome) -> JobState:
-    match last.state:
-        case AttemptState.SUCCEEDED:
-            return JobState.SUCCEEDED
-        case AttemptState.CANCELLED:
-            return JobState.CANCELLED
-        case _:
-            return JobState.FAILED
-
-
-def _variables(written: list[str]) -> dict[str, str]:
-    variables = {}
-    for one in written:
-        name, equals, value = one.partition("=")
-        if not (name and equals):
-            raise SpecInvalid(f"--env {one!r} is no variable; write NAME=VALUE")
-        variables[name] = value
-    return variables
+    raise typer.Exit(running.run(job, as_json=as_json))

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegacell.cellstate.model import AttemptState, JobState, JobStatus, Outcome
 from omegacell.cellstate.store import ClientStore
-from omegacell.client import preemptions
+from omegacell.client import holding_back, preemptions
 from omegacell.client.ids import job_text, task_text
 from omegacell.client.waiting import Pauses
 from omegacell.schedulers.explain import render
@@ -59,13 +59,14 @@ def explain(store: ClientStore, job_id: int, pauses: Pauses) -> Explanation:
         status = store.job(job_id)
         return status.state is not JobState.PENDING or _attempted(status) or bool(_note(store, job_id))
 
-    if status.scheduler in live_kinds:
+    if status.scheduler in live_kinds and not (status.held or status.blocked_by):
         pauses.until(attempted, _FIRST_NOTE_SECONDS)
     note = _note(store, job_id)
     now = time.time()
     sentences = [*_standing(status), *preemptions.sentences(store, job_id)]
     if "reserved" not in note:  # what its scheduler said of it says more
         sentences += preemptions.reserved(store, job_id, now=now)
+    sentences += holding_back.sentences(store, status, now=now)
     sentences += _troubles(store, status, now=now)
     sentences += _waiting(status, live_kinds, note)
     return Explanation(job_id=job_id, state=status.state, sentences=tuple(sentences), note=note)
@@ -82,19 +83,22 @@ def _attempted(status: JobStatus) -> bool:
 
 def _standing(status: JobStatus) -> Iterator[str]:
     job = f"Job {job_text(status.job_id)} ({status.name})"
-    placed = f"{status.placed} of {status.task_count} tasks are placed"
-    waiting = _waiting_count(status)
+    wanted = f"{status.replicas} replicas" if status.service else f"{status.task_count} tasks"
+    placed = f"{status.placed} of {wanted} are placed"
+    waiting = status.waiting + status.waiting_retry
     if status.state.final:
         yield f"{job} {_ended(status)}."
     elif status.cancel_requested:
         yield f"{job} is being cancelled; {placed}."
     else:
-        yield f"{job} is {status.state}: {placed}, {waiting or 'none'} wait{'' if waiting else 's'}."
+        yield f"{job} is {status.state}: {placed}, {waiting or 'none'} wait{'' if waiting > 1 else 's'}."
 
 
 def _waiting(status: JobStatus, live_kinds: set[str], note: Mapping[str, Any]) -> Iterator[str]:
     """Why what waits is not placed."""
-    if status.state.final or status.cancel_requested or not _waiting_count(status):
+    if status.state.final or status.cancel_requested or status.held or status.blocked_by:
+        return
+    if not status.waiting + status.waiting_retry:
         return
     if status.scheduler not in live_kinds:
         yield (
@@ -103,10 +107,6 @@ def _waiting(status: JobStatus, live_kinds: set[str], note: Mapping[str, Any]) -
         )
     if note or not _attempted(status):
         yield from render(note)
-
-
-def _waiting_count(status: JobStatus) -> int:
-    return status.task_count - status.next_index + status.waiting_retry
 
 
 def _ended(status: JobStatus) -> str:

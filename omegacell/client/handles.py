@@ -1,17 +1,48 @@
-"""A job in the user's hand: wait for it, read what it gave, ask why it waits, end it."""
+"""A job in the user's hand: wait for it, read what it gave, ask why it waits, change it, end it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal, overload
 
-from omegacell.cellstate.errors import NotFound, SpecInvalid
-from omegacell.cellstate.model import JobStatus, Outcome, Placement, Preemption
+from omegacell.cellstate.errors import NotFound
+from omegacell.cellstate.model import (
+    Dependency,
+    Endpoint,
+    JobSpec,
+    JobStatus,
+    Outcome,
+    Placement,
+    Preemption,
+)
 from omegacell.cellstate.store import Store
-from omegacell.client import explanation, logs, results
+from omegacell.client import explanation, following, logs, results
 from omegacell.client.ids import job_text, task_text
+from omegacell.client.log_source import LogReader
 from omegacell.client.progress import Progress
 from omegacell.client.waiting import Pauses
+from omegacell.client.watcher import Watcher
+from omegacell.client.written import as_ranges, check_count
+
+Show = bool | Callable[[JobStatus], None] | None
+"""Whether and how a job's progress is shown: a bar on standard error, or a function called with every status."""
+
+
+def _unheard(message: str) -> None:
+    """What becomes of remarks that nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """What handles share of their cell: the store, hints to others, and the two ways to wait."""
+
+    store: Store
+    pauses: Pauses
+    announce: Callable[[str], None]
+    watcher: Watcher
 
 
 class JobHandle:
@@ -20,13 +51,10 @@ class JobHandle:
     `created` is False where the submission met a job that existed already (same key).
     """
 
-    def __init__(
-        self, store: Store, pauses: Pauses, announce: Callable[[str], None], job_id: int, *, created: bool
-    ) -> None:
+    def __init__(self, link: Link, job_id: int, *, created: bool) -> None:
         """Not for callers: Cell makes it."""
-        self.store = store
-        self._pauses = pauses
-        self._announce = announce
+        self._link = link
+        self.store = link.store
         self.job_id = job_id
         self.created = created
 
@@ -40,9 +68,17 @@ class JobHandle:
         """Where the job stands now."""
         return self.store.job(self.job_id)
 
-    def wait(
-        self, timeout: float | None = None, progress: bool | Callable[[JobStatus], None] | None = False
-    ) -> JobStatus:
+    def specification(self) -> JobSpec:
+        """What was submitted, as altered since."""
+        return self.store.specification(self.job_id)
+
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """The jobs that it still waits for, by id."""
+        return self.store.dependencies(self.job_id)
+
+    # Its end, and what it gave
+
+    def wait(self, timeout: float | None = None, progress: Show = False) -> JobStatus:
         """The status once the job has ended; never raises for failed tasks.
 
         TimeoutError after `timeout` seconds. `progress` shows a bar on standard error, or is called with
@@ -59,14 +95,20 @@ class JobHandle:
             return status.state.final
 
         try:
-            if not self._pauses.until(ended, timeout):
-                raise TimeoutError(
-                    f"job {self.id} ({status.name}) is still {status.state} after {round(timeout or 0, 3):g} s"
-                )
+            if not self._link.pauses.until(ended, timeout):
+                raise results.not_ended(status, timeout)
         finally:
             if isinstance(show, Progress):
                 show.close()
         return status
+
+    def __await__(self) -> Generator[Any, None, JobStatus]:
+        """wait(), without blocking the running event loop; thousands of handles are waited for by one thread."""
+        return asyncio.wrap_future(self.ending()).__await__()
+
+    def ending(self, seen: Callable[[JobStatus], None] | None = None) -> Future[JobStatus]:
+        """A future of the status once the job has ended; see Watcher.watch."""
+        return self._link.watcher.watch(self.job_id, seen)
 
     def results(self, errors: results.Errors = "raise", timeout: float | None = None) -> list[Any]:
         """What the tasks gave, in index order, once the job has ended: values, or standard output.
@@ -75,26 +117,35 @@ class JobHandle:
         them. Of a command's output the last OMEGA_LOG_TAIL_BYTES are kept.
         """
         results.check_mode(errors)
-        status = self.wait(timeout)
-        return results.collect(status, self.store.outcomes(self.job_id, final_only=True), errors)
+        return results.collect(self.wait(timeout), self.outcomes(), errors)
 
     def result(self, timeout: float | None = None) -> Any:
         """What the only task gave; raises what it raised, with its traceback there as the cause."""
-        status = self.wait(timeout)
-        if status.task_count != 1:
-            raise SpecInvalid(f"job {self.id} has {status.task_count} tasks, expected one; use results()")
-        found = next(results.each_task(status, self.store.outcomes(self.job_id, final_only=True)))
-        if isinstance(found, results.Failure):
-            raise found.error
-        return found
+        return results.only(self.wait(timeout), self.outcomes)
 
     def outcomes(self, *, final_only: bool = True) -> tuple[Outcome, ...]:
         """How tasks ended, by index; with final_only=False every attempt of them."""
         return self.store.outcomes(self.job_id, final_only=final_only)
 
+    # Where it is, and why
+
     def placements(self) -> tuple[Placement, ...]:
         """What the job holds now: where, how much, on which of the machine's devices."""
         return self.store.placements(self.job_id)
+
+    def endpoints(self, timeout: float = 0.0) -> tuple[Endpoint, ...]:
+        """Where the ports of its running replicas answer, by task and name.
+
+        Those there are now; with `timeout`, waits so long at most until every replica answers on all its ports.
+        """
+        if timeout > 0 and (ports := len(self.specification().ports)):
+            self._link.pauses.until(lambda: self._all_answer(ports), timeout)
+        return self.store.endpoints(self.job_id)
+
+    def _all_answer(self, ports: int) -> bool:
+        status = self.status
+        wanted = status.replicas if status.service else status.task_count
+        return status.state.final or len(self.store.endpoints(self.job_id)) >= wanted * ports
 
     def preemptions(self) -> tuple[Preemption, ...]:
         """What the job took from others and what others took from it, by time; kept until a purge."""
@@ -105,21 +156,80 @@ class JobHandle:
 
         Just submitted, it waits up to a second for its scheduler's first attempt.
         """
-        return explanation.explain(self.store, self.job_id, self._pauses)
+        return explanation.explain(self.store, self.job_id, self._link.pauses)
 
-    def logs(self, task: int = 0) -> logs.Logs:
-        """The end of what a task wrote, at its last attempt; while it runs only on the host where it runs."""
+    @overload
+    def logs(self, task: int = 0, follow: Literal[False] = False) -> logs.Logs: ...
+
+    @overload
+    def logs(
+        self, task: int = 0, *, follow: Literal[True], say: Callable[[str], None] = _unheard
+    ) -> Iterator[following.Piece]: ...
+
+    @overload
+    def logs(self, task: int, follow: Literal[True]) -> Iterator[following.Piece]: ...
+
+    def logs(
+        self, task: int = 0, follow: bool = False, *, say: Callable[[str], None] = _unheard
+    ) -> logs.Logs | Iterator[following.Piece]:
+        """The end of what a task wrote at its running or last attempt, from whichever host it runs on.
+
+        follow=True: (stream, bytes) from the attempt's beginning on, until the task has ended; `say` is told of
+        attempts that are followed by another, and of output that is not there.
+        """
+        self.check_task(task)
+        if follow:
+            return following.follow(self.log_reader, self.job_id, task, say)
+        return logs.read(self.log_reader, self.job_id, task)
+
+    @property
+    def log_reader(self) -> LogReader:
+        """What reads the logs of its tasks."""
+        return LogReader(store=self.store, pauses=self._link.pauses, announce=self._link.announce)
+
+    def check_task(self, task: int) -> None:
+        """NotFound unless the job has a task of that index."""
         count = self.status.task_count
         if not 0 <= task < count:
             raise NotFound(
                 f"task {task_text(self.job_id, task)} does not exist; job {self.id} has {count} tasks"
             )
-        return logs.read(self.store, self.job_id, task)
 
-    def cancel(self) -> JobStatus:
-        """End the job: place nothing more, stop what runs. Returns at once; wait() for the end."""
-        status = self.store.cancel(self.job_id)
-        self._announce("placements")
+    # What may be changed
+
+    def cancel(self, tasks: int | Iterable[int] | None = None) -> JobStatus:
+        """End the job: place nothing more, stop what runs. Returns at once; wait() for the end.
+
+        With `tasks` (indexes), only those of them that are not placed and have not ended.
+        """
+        if tasks is None:
+            status = self.store.cancel(self.job_id)
+            self._link.announce("placements")
+            return status
+        self.store.cancel_tasks(self.job_id, as_ranges(tasks))
+        return self.status
+
+    def hold(self) -> JobStatus:
+        """Place nothing more of it until release(); what is placed runs on."""
+        return self.store.hold(self.job_id)
+
+    def release(self) -> JobStatus:
+        """Let it be placed again after hold()."""
+        return self._announced(self.store.release(self.job_id))
+
+    def retry_failed(self) -> JobStatus:
+        """Run again the tasks without a result of a job that has failed, with budgets like new."""
+        return self._announced(self.store.retry_failed(self.job_id))
+
+    def scale(self, replicas: int) -> JobStatus:
+        """Have so many replicas of a service from now on; those of the highest indexes end first."""
+        check_count("replicas", replicas, "replicas")
+        return self._announced(self.store.alter(self.job_id, replicas=replicas))
+
+    def _announced(self, status: JobStatus) -> JobStatus:
+        """Wake schedulers, for there may be work, and workers, for something may have to stop."""
+        self._link.announce("jobs")
+        self._link.announce("placements")
         return status
 
     def __repr__(self) -> str:

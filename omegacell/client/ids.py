@@ -33,6 +33,11 @@ def parse_job(written: str | int) -> int:
     return number
 
 
+def is_job_id(written: str) -> bool:
+    """Whether the text has the form of a job's id."""
+    return _JOB.fullmatch(written.strip()) is not None
+
+
 def parse_task(written: str) -> tuple[int, int | None]:
     """(job, task index) from "j4711.7", (job, None) from "j4711"; SpecInvalid if it is neither."""
     match = _TASK.fullmatch(written.strip())

@@ -15,13 +15,7 @@ def with_known_kinds(spec: JobSpec, store: ClientStore) -> JobSpec:
 
     PolicyError if nobody here or in the cell knows its policy or its scheduler kind, or if the policy is none.
     """
-    if spec.policy.startswith("__main__:"):
-        raise PolicyError(
-            f"policy {spec.policy!r} of job {spec.name!r} is in the program itself, which schedulers cannot import; "
-            "put it into a module"
-        )
-    if spec.policy:
-        plugins.policy(spec.policy)
+    check_policy(spec.policy, f"job {spec.name!r}")
     if ":" in spec.scheduler:
         return replace(spec, scheduler=kinds.load(spec.scheduler).kind)
     if spec.scheduler in kinds.names():
@@ -34,3 +28,14 @@ def with_known_kinds(spec: JobSpec, store: ClientStore) -> JobSpec:
             "or package.module:Name"
         )
     return spec
+
+
+def check_policy(policy: str, owner: str) -> None:
+    """PolicyError if schedulers could not load this policy ("" is none); `owner` says in errors whose it is."""
+    if policy.startswith("__main__:"):
+        raise PolicyError(
+            f"policy {policy!r} of {owner} is in the program itself, which schedulers cannot import; "
+            "put it into a module"
+        )
+    if policy:
+        plugins.policy(policy)

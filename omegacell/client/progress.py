@@ -39,7 +39,8 @@ class Progress:
     def __call__(self, status: JobStatus) -> None:
         """Show where the job stands."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=ended_tasks(status), detail=detail(status))
+            ended, total = ended_tasks(status), status.task_count  # an open job grows
+            self._bar.update(self._task, completed=ended, total=total, detail=detail(status))
             return
         line = f"{self._name}: {ended_tasks(status)}/{status.task_count} ended: {detail(status)}"
         now = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,6 +39,24 @@ def check_mode(errors: str) -> None:
     """SpecInvalid unless `errors` is one of raise, return and skip."""
     if errors not in _MODES:
         raise SpecInvalid(f'errors={errors!r} is unknown; expected "raise", "return" or "skip"')
+
+
+def not_ended(status: JobStatus, timeout: float | None) -> TimeoutError:
+    """The error of a wait that took too long."""
+    job = f"job {job_text(status.job_id)} ({status.name})"
+    return TimeoutError(f"{job} is still {status.state} after {round(timeout or 0, 3):g} s")
+
+
+def only(status: JobStatus, outcomes: Callable[[], Iterable[Outcome]]) -> Any:
+    """What the only task of an ended job gave; raises its error. SpecInvalid for a job of several."""
+    if status.task_count != 1:
+        raise SpecInvalid(
+            f"job {job_text(status.job_id)} has {status.task_count} tasks, expected one; use results()"
+        )
+    found = next(each_task(status, outcomes()))
+    if isinstance(found, Failure):
+        raise found.error
+    return found
 
 
 def collect(status: JobStatus, outcomes: Iterable[Outcome], errors: Errors) -> list[Any]:

@@ -17,13 +17,16 @@ _INHERITED = ("PATH", "VIRTUAL_ENV")
 def with_surroundings(spec: JobSpec) -> JobSpec:
     """The specification with this process's surroundings, for what it does not name itself.
 
-    Callables also get OMEGA_SYS_PATH, the user's own part of sys.path, for imports inside the function.
+    Callables also get OMEGA_SYS_PATH, the user's own part of sys.path, for imports inside the function, and
+    OMEGA_PYTHON and OMEGA_PYTHON_VERSION: what was pickled here another version of Python may not be able to load.
     """
     found = {name: os.environ[name] for name in _INHERITED if os.environ.get(name)}
     if directory := _directory():
         found["PWD"] = directory
     if spec.kind is TaskKind.FUNCTION:
         found["OMEGA_SYS_PATH"] = os.pathsep.join(filter(storable, user_paths()))
+        found["OMEGA_PYTHON"] = sys.executable
+        found["OMEGA_PYTHON_VERSION"] = f"{sys.version_info.major}.{sys.version_info.minor}"
     return replace(spec, surroundings={name: value for name, value in found.items() if storable(value)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 _FIRST_SECONDS = 0.002
@@ -37,32 +37,39 @@ class Pauses:
         self._bell: Bell | None = None
         self._listening = threading.Lock()
 
-    def pause(self, seconds: float) -> None:
-        """Wait, at most `seconds`."""
+    def pause(self, seconds: float) -> bool:
+        """Wait, at most `seconds`; whether the bell rang."""
         if (
             seconds < _LISTEN_FROM_SECONDS
             or self._make_bell is None
             or not self._listening.acquire(blocking=False)
         ):
             time.sleep(seconds)
-            return
+            return False
         try:
             self._bell = self._bell or self._make_bell()
-            self._bell.wait(seconds)
+            return self._bell.wait(seconds)
         finally:
             self._listening.release()
 
     def until(self, done: Callable[[], bool], timeout: float | None) -> bool:
         """Look until `done()`; False if `timeout` seconds pass first. Looks at least once."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        interval = _FIRST_SECONDS
+        intervals = self.intervals()
         while not done():
+            interval = next(intervals)
             left = interval if deadline is None else min(interval, deadline - time.monotonic())
             if left <= 0:
                 return False
             self.pause(left)
-            interval = min(interval * _GROWTH, self.longest_seconds)
         return True
+
+    def intervals(self) -> Iterator[float]:
+        """How long to pause between one look and the next: short at first, then ever longer, without end."""
+        interval = _FIRST_SECONDS
+        while True:
+            yield interval
+            interval = min(interval * _GROWTH, self.longest_seconds)
 
     def close(self) -> None:
         """Give the bell back."""

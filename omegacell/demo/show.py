@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegacell.cellstate.model import JobState, SchedulerStatus, Violation
 from omegacell.cellstate.spec import Job, Resources
-from omegacell.cli.cell_commands import scheduler_table
+from omegacell.cli import replies, scheduler_view
 from omegacell.cli.output import emit, table
 from omegacell.client.cell import Cell
 from omegacell.client.handles import JobHandle
@@ -143,23 +143,25 @@ def _show(figures: Figures) -> None:
         f"process {story.successor} took its place"
     )
     print("\nschedulers")
-    scheduler_table(figures.schedulers)
+    scheduler_view.show(figures.schedulers)
     print(f"\nfsck: {f'{len(figures.violations)} broken' if figures.violations else 'all invariants hold'}\n")
 
 
 def _show_json(figures: Figures) -> None:
     words, story = figures.words, figures.story
     emit(
-        identifiers={
-            "files": words.files,
-            "tokens": words.tokens,
-            "most_common": [[name, uses] for name, uses in words.identifiers.most_common(10)],
-        },
-        shell_commands={"count": COMMANDS, "lines": figures.lines},
-        service={"replicas": REPLICAS, "killed_pid": story.killed, "successor_pid": story.successor},
-        schedulers=figures.schedulers,
-        violations=figures.violations,
-        problems=figures.problems,
+        replies.Demo(
+            identifiers=replies.Identifiers(
+                files=words.files, tokens=words.tokens, most_common=tuple(words.identifiers.most_common(10))
+            ),
+            shell_commands=replies.ShellCommands(count=COMMANDS, lines=figures.lines),
+            service=replies.Beacons(
+                replicas=REPLICAS, killed_pid=story.killed, successor_pid=story.successor
+            ),
+            schedulers=figures.schedulers,
+            violations=figures.violations,
+            problems=figures.problems,
+        )
     )
 
 

@@ -28,9 +28,14 @@ USER: Final = "omega"
 _SCRAM_ROUNDS: Final = "scram_iterations=1"
 _SCRAM_ROUNDS_SINCE: Final = 16
 
-_HBA: Final = """\
-# Written by omegacell: TCP on loopback only, always with the password.
+_HBA_MARK: Final = "# Written by omegacell"
+_HBA_LOOPBACK: Final = f"""\
+{_HBA_MARK}: TCP on loopback only, always with the password.
 host all all 127.0.0.1/32 scram-sha-256
+"""
+_HBA_NETWORK: Final = f"""\
+{_HBA_MARK}: whoever reaches the addresses that the server listens on, always with the password.
+host all all all scram-sha-256
 """
 
 # What a server needs of an installation; the rest (headers, static libraries) is not copied.
@@ -101,8 +106,10 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.chmod(stat.S_IMODE(data_dir.stat().st_mode) | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
 
-def prepare(data_dir: Path, *, binaries: Binaries, fsync: bool, run: RunTool) -> Cluster:
+def prepare(data_dir: Path, *, binaries: Binaries, fsync: bool, network: bool, run: RunTool) -> Cluster:
     """Make everything in the locked `data_dir` that a server needs and that is not there yet.
+
+    With `network` others than this host are let in; the server does not listen to them by that alone.
 
     A new cluster is built under another name and renamed when complete: a crash leaves no half of one.
     """
@@ -117,12 +124,23 @@ def prepare(data_dir: Path, *, binaries: Binaries, fsync: bool, run: RunTool) ->
     rounds = ["-c", _SCRAM_ROUNDS] if binaries.major >= _SCRAM_ROUNDS_SINCE else []
     if not pgdata.exists():
         _create(cluster, rounds=rounds, fsync=fsync, run=run)
+        _let_in(pgdata, network)
         return cluster
     if user.switch and pgdata.stat().st_uid != user.uid:  # put there by root, from a backup perhaps
         _give(pgdata, user)
     if is_new_password:
         _single_user(cluster, pgdata, [_set_password(password)], rounds=rounds, run=run)
+    _let_in(pgdata, network)
     return cluster
+
+
+def _let_in(pgdata: Path, network: bool) -> None:
+    """Say who may connect, unless somebody has written rules of their own."""
+    rules = _HBA_NETWORK if network else _HBA_LOOPBACK
+    file = pgdata / "pg_hba.conf"
+    written = file.read_text(encoding="utf-8")
+    if written != rules and written.startswith(_HBA_MARK):
+        file.write_text(rules, encoding="utf-8")
 
 
 def _create(cluster: Cluster, *, rounds: list[str], fsync: bool, run: RunTool) -> None:
@@ -134,7 +152,7 @@ def _create(cluster: Cluster, *, rounds: list[str], fsync: bool, run: RunTool) -
     options = ["--auth=trust", "--locale=C", "--encoding=UTF8", "--no-sync", "--no-instructions"]
     run(cluster.user, [initdb, "-D", str(building), "-U", USER, *options], "")
     # initdb's "trust" is never served: the rules below replace it before the first start.
-    (building / "pg_hba.conf").write_text(_HBA, encoding="utf-8")
+    (building / "pg_hba.conf").write_text(_HBA_LOOPBACK, encoding="utf-8")
     statements = [_set_password(cluster.password), f"CREATE DATABASE {DATABASE}"]
     _single_user(cluster, building, statements, rounds=[*rounds, "-c", "fsync=off"], run=run)
     if fsync:

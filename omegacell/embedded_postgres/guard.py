@@ -26,7 +26,7 @@ from omegacell.embedded_postgres.cluster import Cluster, Refusal, ServerUser, ma
 from omegacell.embedded_postgres.lock import DirectoryLock
 from omegacell.embedded_postgres.log import ServerLog
 from omegacell.embedded_postgres.owner import Ended, Owner
-from omegacell.embedded_postgres.ports import choose_port
+from omegacell.embedded_postgres.ports import LOOPBACK, choose_port, is_free
 from omegacell.embedded_postgres.postmaster import (
     FAST_SECONDS,
     Postmaster,
@@ -42,6 +42,8 @@ _TRIES: Final = 10
 _LONGEST_WAIT_SECONDS: Final = 5.0
 
 _PORT_TRIES: Final = 10
+_TAKEN: Final = "Address already in use"
+_DEAF: Final = "could not create listen socket"  # a warning where another address could be had
 _LOG_LOOK_SECONDS: Final = 10.0
 
 
@@ -52,7 +54,9 @@ class Guard:
         self._request = request
         self._owner = owner
         self._data_dir = request.data_dir
+        self._addresses = [LOOPBACK, request.address] if request.address else [LOOPBACK]
         self._postmaster: Postmaster | None = None
+        self._check_address()
         make_data_dir(self._data_dir)
         self._lock = DirectoryLock(self._data_dir, owner)
         self._log = ServerLog(self._data_dir / "server.log")
@@ -61,16 +65,37 @@ class Guard:
         """Prepare the data directory and bring the server up; its port."""
         self._end_stray()
         is_kept = not self._request.temporary
-        cluster = prepare(self._data_dir, binaries=self._request.binaries, fsync=is_kept, run=self._run_tool)
-        preferred = self._lock.last_port
+        cluster = prepare(
+            self._data_dir,
+            binaries=self._request.binaries,
+            fsync=is_kept,
+            network=bool(self._request.address),
+            run=self._run_tool,
+        )
+        preferred = self._request.port or self._lock.last_port
         for _ in range(_PORT_TRIES):
-            port, offset = choose_port(preferred), self._log.end()
-            if self._launch(cluster, port):
+            port, offset = self._request.port or choose_port(preferred, self._addresses), self._log.end()
+            is_up = self._launch(cluster, port)
+            said = self._log.since(offset)
+            if is_up and _DEAF not in said:
                 return cluster, port
-            if "Address already in use" not in self._log.since(offset):
+            if self._postmaster is not None and is_up:  # it listens on one of its addresses only
+                self._postmaster.stop(keep=True)
+            if _TAKEN not in said:
                 raise Refusal("failed", f"PostgreSQL did not start: {self._log.complaint_since(offset)}")
+            if self._request.port:
+                raise Refusal("failed", f"port {port} is in use: name another, or none for one that is free")
             preferred = 0
-        raise Refusal("failed", f"PostgreSQL found no free port on 127.0.0.1 in {_PORT_TRIES} tries")
+        where = " and ".join(self._addresses)
+        raise Refusal("failed", f"PostgreSQL found no free port on {where} in {_PORT_TRIES} tries")
+
+    def _check_address(self) -> None:
+        if not is_free(0, self._addresses):
+            raise Refusal(
+                "unusable",
+                f"PostgreSQL cannot listen on {self._request.address!r}, which is no address of this host: "
+                "name one by which other hosts reach it",
+            )
 
     def keep_up(self, cluster: Cluster, port: int) -> None:
         """Restart the server on its port whenever it dies; returns after too many failed starts in a row."""
@@ -102,7 +127,9 @@ class Guard:
         settings = self._request.settings
         if self._request.temporary:  # no shared memory outside the folder: nothing stays if all are killed
             settings = {"dynamic_shared_memory_type": "mmap", **settings}
-        self._postmaster = Postmaster(cluster, port=port, settings=settings, log=self._log.file)
+        self._postmaster = Postmaster(
+            cluster, addresses=self._addresses, port=port, settings=settings, log=self._log.file
+        )
         self._lock.tell("starting", self._postmaster)
         while not self._postmaster.is_ready():
             if self._postmaster.has_ended():

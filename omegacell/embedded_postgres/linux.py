@@ -75,6 +75,19 @@ def children() -> list[int]:
     return [pid for pid in pids if (fields := _stat_fields(pid))[1:2] == [me] and fields[0] != "Z"]
 
 
+def show_as(title: str) -> None:
+    """What lists of processes show of this one, instead of the command line it was started with.
+
+    As much of it as has room there, so a forked process that needs more should descend from a long command line.
+    """
+    if _libc is None:
+        return
+    fields = _stat_fields(os.getpid())
+    start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end of proc(5), here from "state" on
+    shown = title.encode()[: end - start - 1]
+    ctypes.memmove(start, shown.ljust(end - start, b"\0"), end - start)
+
+
 def _stat_fields(pid: int) -> list[str]:
     """State and parent's id, then the rest of /proc/PID/stat; empty if it cannot be read."""
     try:

@@ -49,10 +49,18 @@ def spawn(
 class Postmaster:
     """A server process that was started; it may not be ready yet."""
 
-    def __init__(self, cluster: Cluster, *, port: int, settings: dict[str, str], log: IO[bytes]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        addresses: Sequence[str],
+        port: int,
+        settings: dict[str, str],
+        log: IO[bytes],
+    ) -> None:
         self.port = port
         self._pgdata = cluster.pgdata
-        fixed = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
+        fixed = {"listen_addresses": ",".join(addresses), "port": str(port), "unix_socket_directories": ""}
         command = [str(cluster.bin_dir / "postgres"), "-D", str(cluster.pgdata)]
         for name, value in {**settings, **fixed}.items():
             command += ["-c", f"{name}={value}"]

@@ -35,13 +35,18 @@ class Binaries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Serve `data_dir` with `settings` until process `owner_pid` ends; then remove it if `temporary`."""
+    """Serve `data_dir` with `settings` until process `owner_pid` ends; then remove it if `temporary`.
+
+    Besides loopback it listens on `address` where that is not "", on `port` where that is not 0.
+    """
 
     data_dir: Path
     binaries: Binaries
     settings: dict[str, str]
     owner_pid: int
     temporary: bool
+    address: str = ""
+    port: int = 0
 
     def to_line(self) -> bytes:
         """One line, ended by a newline."""
@@ -57,6 +62,8 @@ class Request:
             "settings": self.settings,
             "owner_pid": self.owner_pid,
             "temporary": self.temporary,
+            "address": self.address,
+            "port": self.port,
         }
         return json.dumps(message).encode() + b"\n"
 
@@ -77,4 +84,6 @@ class Request:
             settings=message["settings"],
             owner_pid=message["owner_pid"],
             temporary=message["temporary"],
+            address=message["address"],
+            port=message["port"],
         )

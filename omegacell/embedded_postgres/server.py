@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +21,7 @@ from omegacell.embedded_postgres import binaries as programs
 from omegacell.embedded_postgres.cluster import DATABASE, USER
 from omegacell.embedded_postgres.errors import DataDirectoryInUse, DataDirectoryUnusable, ServerFailed
 from omegacell.embedded_postgres.lock import running_server
+from omegacell.embedded_postgres.ports import LOOPBACK
 from omegacell.embedded_postgres.postmaster import FAST_SECONDS, QUIT_SECONDS, pid_and_status, runs_in
 from omegacell.embedded_postgres.request import Binaries, Request
 from omegacell.embedded_postgres.settings import merged
@@ -49,7 +50,8 @@ def default_data_dir() -> Path:
 class EmbeddedPostgres:
     """A PostgreSQL server that lives as long as this process, at most; made by start() or temporary().
 
-    It listens on 127.0.0.1 only and asks for a password. When it dies it is restarted with the same DSN.
+    It listens on 127.0.0.1 only, unless another address is named, and always asks for the password, which is random.
+    When it dies it is restarted with the same DSN.
     """
 
     def __init__(self, guard: subprocess.Popen[bytes], control: socket.socket, request: Request) -> None:
@@ -61,35 +63,65 @@ class EmbeddedPostgres:
         self.version: str = request.binaries.version_text
         answer = self._read_answer()
         self.port: int = int(answer["port"])
-        self.dsn: str = f"postgresql://{USER}:{answer['password']}@127.0.0.1:{self.port}/{DATABASE}"
+        host = request.address or LOOPBACK
+        self.dsn: str = f"postgresql://{USER}:{answer['password']}@{host}:{self.port}/{DATABASE}"
 
     @classmethod
     def start(
-        cls, data_dir: Path, *, settings: Mapping[str, str] | None = None, binaries: Binaries | None = None
+        cls,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        binaries: Binaries | None = None,
+        listen: tuple[str, int] = ("", 0),
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Self:
         """Start a server on `data_dir`, made where it is missing; returns when it accepts connections.
 
-        `settings` are PostgreSQL's own, over DEFAULT_SETTINGS; address, port and sockets cannot be set.
-        Raises BinariesNotFound, DataDirectoryInUse, DataDirectoryUnusable or ServerFailed.
+        `settings` are PostgreSQL's own, over DEFAULT_SETTINGS. `listen` names an address of this host, beside
+        loopback, and a port (0: any that is free, the same as last time if it can be): whoever reaches it there
+        and has the password may do everything, unencrypted. `meanwhile` is called once while the server is on its
+        way, and what it raises stops it. Raises BinariesNotFound, DataDirectoryInUse, DataDirectoryUnusable or
+        ServerFailed.
         """
-        return cls._start(data_dir, settings=settings, binaries=binaries, temporary=False)
+        return cls._start(
+            data_dir,
+            settings=settings,
+            binaries=binaries,
+            temporary=False,
+            listen=listen,
+            meanwhile=meanwhile,
+        )
 
     @classmethod
     @contextlib.contextmanager
     def temporary(
-        cls, *, settings: Mapping[str, str] | None = None, binaries: Binaries | None = None
+        cls,
+        *,
+        settings: Mapping[str, str] | None = None,
+        binaries: Binaries | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Iterator[Self]:
         """A server on a data directory of its own, gone afterwards, also if this process is killed."""
         folder = Path(tempfile.mkdtemp(prefix="omegacell-"))
         try:
-            with cls._start(folder, settings=settings, binaries=binaries, temporary=True) as server:
+            with cls._start(
+                folder, settings=settings, binaries=binaries, temporary=True, meanwhile=meanwhile
+            ) as server:
                 yield server
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # if the guard could not
 
     @classmethod
     def _start(
-        cls, data_dir: Path, *, settings: Mapping[str, str] | None, binaries: Binaries | None, temporary: bool
+        cls,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None,
+        binaries: Binaries | None,
+        temporary: bool,
+        meanwhile: Callable[[], None],
+        listen: tuple[str, int] = ("", 0),
     ) -> Self:
         chosen = binaries if binaries is not None else programs.find()
         request = Request(
@@ -98,6 +130,8 @@ class EmbeddedPostgres:
             settings=merged(settings or {}, has_lz4=chosen.has_lz4),
             owner_pid=os.getpid(),
             temporary=temporary,
+            address=listen[0],
+            port=listen[1],
         )
         # Python makes both ends close-on-exec; only the guard's own end is handed on, as its standard input.
         control, far_end = socket.socketpair()
@@ -105,6 +139,7 @@ class EmbeddedPostgres:
             guard = _spawn_guard(far_end, request.data_dir)
         try:
             control.sendall(request.to_line())
+            meanwhile()
             server = cls(guard, control, request)
         except BaseException:  # KeyboardInterrupt too: the guard stops what it had begun
             _hang_up(guard, control)
@@ -153,7 +188,7 @@ class EmbeddedPostgres:
         if pid_and_status(self.data_dir / "postgres")[1] != "ready":
             return False
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
+            socket.create_connection((LOOPBACK, self.port), timeout=1.0).close()
         except OSError:
             return False
         return True

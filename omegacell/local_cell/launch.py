@@ -1,9 +1,13 @@
-"""Starting a local cell: for a `with` block, or in the background for `omega up`."""
+"""Starting a local cell: for a `with` block, or in the background for `omega up`.
+
+Little is imported here before the keeper runs: what takes long is imported on both sides at the same time.
+"""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import json
 import os
 import pkgutil
@@ -11,18 +15,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegacell.cellstate.errors import OmegaError, StoreUnavailable
-from omegacell.cellstate.settings import Settings
-from omegacell.cellstate.spec import Resources
-from omegacell.client.cell import Cell
-from omegacell.client.connecting import open_cell
-from omegacell.client.surroundings import user_paths
 from omegacell.local_cell import state
-from omegacell.local_cell.plan import Plan, Runtime, make_plan
+
+if TYPE_CHECKING:
+    from omegacell.cellstate.settings import Settings
+    from omegacell.cellstate.spec import Resources
+    from omegacell.client.cell import Cell
+    from omegacell.local_cell.plan import Plan, Runtime
 
 DEFAULT_SCHEDULERS: Mapping[str, int] = {"batch": 1, "service": 1}
 _STOP_SECONDS = 60.0
@@ -45,39 +50,97 @@ def local(
     `data_dir` keeps the cell's data for the next time; without it they are gone with the cell. OMEGA_DSN and
     OMEGA_RAY_ADDRESS put a real PostgreSQL and a real Ray in the place of the cell's own.
     """
-    settings = Settings()
-    plan = make_plan(
+    return _start(
+        words=[runtime],
         machines=machines,
-        schedulers=DEFAULT_SCHEDULERS if schedulers is None else schedulers,
+        schedulers=schedulers,
         machine=machine,
         runtime=runtime,
-        data_dir=None if data_dir is None else Path(data_dir),
-        owner_pid=os.getpid(),
-        settings=settings,
+        data_dir=data_dir,
     )
-    keeper = Keeper(plan)
-    return open_cell(keeper.dsn, settings, close=keeper.stop)
+
+
+def volatile(
+    machines: int = 1, schedulers: Mapping[str, int] | None = None, *, machine: Resources | None = None
+) -> Cell:
+    """A local cell of processes for tests: its PostgreSQL does not care for what a crash of this host would leave."""
+    return _start(
+        words=["process", "volatile"],
+        machines=machines,
+        schedulers=schedulers,
+        machine=machine,
+        runtime="process",
+        data_dir=None,
+    )
+
+
+def _start(
+    *,
+    words: list[str],
+    machines: int,
+    schedulers: Mapping[str, int] | None,
+    machine: Resources | None,
+    runtime: Runtime,
+    data_dir: str | Path | None,
+) -> Cell:
+    def plan() -> Plan:
+        from omegacell.cellstate.settings import Settings
+        from omegacell.local_cell.plan import make_plan
+
+        return make_plan(
+            machines=machines,
+            schedulers=DEFAULT_SCHEDULERS if schedulers is None else schedulers,
+            machine=machine,
+            runtime=runtime,
+            data_dir=None if data_dir is None else Path(data_dir),
+            owner_pid=os.getpid(),
+            settings=Settings(),
+        )
+
+    temporary = ["temporary"] if data_dir is None and not os.environ.get("OMEGA_DSN") else []
+    keeper = Keeper(plan, words=[*words, *temporary], meanwhile=_load)
+    from omegacell.cellstate.settings import Settings
+    from omegacell.client.connecting import open_cell
+
+    return open_cell(keeper.dsn, Settings(), close=keeper.stop)
+
+
+def _load() -> None:
+    """Import what a Cell needs."""
+    for module in ("client.connecting", "cellstate.hints", "cellstate.postgres"):
+        importlib.import_module(f"omegacell.{module}")
 
 
 class Keeper:
     """The keeper process of one cell; returns from its making when the cell is ready."""
 
-    def __init__(self, plan: Plan, tell: Tell = lambda message: None) -> None:
-        """`tell` hears what is being done. Raises what kept the cell from starting."""
+    def __init__(
+        self,
+        plan: Plan | Callable[[], Plan],
+        tell: Tell = lambda message: None,
+        *,
+        words: Sequence[str] = (),
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`tell` hears what is being done. Raises what kept the cell from starting.
+
+        A plan may also be made while the keeper's process starts; `words` then say what it may begin with (keeper.py).
+        `meanwhile` is called while the cell starts.
+        """
         self._process = subprocess.Popen(
             # -P: a folder named like one of ours in the user's directory is never looked at.
-            [sys.executable, "-P", "-m", "omegacell.local_cell.keeper"],
+            [sys.executable, "-P", "-m", "omegacell.local_cell.keeper", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # Where its schedulers find users' own kinds and policies.
-            env={**os.environ, "OMEGA_SYS_PATH": os.pathsep.join(user_paths())},
             start_new_session=True,
         )
         self._owner_pid = os.getpid()
         _running.add(self)
         try:
-            ready = self._converse(plan, tell)
+            self._send(plan() if callable(plan) else plan)
+            meanwhile()
+            ready = self._hear(tell)
         except BaseException:  # KeyboardInterrupt too: the keeper stops what it had begun
             self.stop()
             raise
@@ -85,11 +148,17 @@ class Keeper:
         self.pid: int = self._process.pid
         self.data_dir = Path(ready["data_dir"])
 
-    def _converse(self, plan: Plan, tell: Tell) -> dict[str, Any]:
+    def _send(self, plan: Plan) -> None:
+        from omegacell.client.surroundings import user_paths
+
+        plan = replace(plan, sys_path=os.pathsep.join(user_paths()))
         assert self._process.stdin is not None  # asked for above
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and will have said why
+            self._process.stdin.write(plan.to_line())
+            self._process.stdin.flush()
+
+    def _hear(self, tell: Tell) -> dict[str, Any]:
         assert self._process.stdout is not None  # asked for above
-        self._process.stdin.write(plan.to_line())
-        self._process.stdin.flush()
         for line in self._process.stdout:
             message: dict[str, Any] = json.loads(line)
             if "error" in message:

@@ -18,6 +18,9 @@ from omegacell.schedulers import kinds
 Runtime = Literal["ray", "process"]
 _RUNTIMES = ("ray", "process")
 
+_EVERYWHERE = ("*", "0.0.0.0")
+"""The DSN names the address, and nobody is reached at these."""
+
 MOST_MACHINES = 10_000
 MOST_SCHEDULERS = 64
 """Processes on one host; more would only wait for its CPUs."""
@@ -27,8 +30,11 @@ MOST_SCHEDULERS = 64
 class Plan:
     """A local cell to be. `data_dir` is "" for a temporary one, `dsn` "" for a PostgreSQL of its own.
 
+    That PostgreSQL listens on loopback, and on `address` and `port` where they are not "" and 0.
+
     An amount of 0 in `each` machine is an even share of the host, and with `share_gpus` so are its devices. The
-    cell ends with process `owner_pid`, or lives on until it is told to stop where that is 0.
+    cell ends with process `owner_pid`, or lives on until it is told to stop where that is 0. `sys_path` is where its
+    schedulers find users' own kinds and policies.
     """
 
     machines: int
@@ -39,7 +45,10 @@ class Plan:
     data_dir: str = ""
     dsn: str = ""
     ray_address: str = ""
+    address: str = ""
+    port: int = 0
     owner_pid: int = 0
+    sys_path: str = ""
 
     def to_line(self) -> bytes:
         """One line, ended by a newline."""
@@ -63,6 +72,7 @@ def make_plan(
     data_dir: Path | None,
     owner_pid: int,
     settings: Settings,
+    listen: str = "",
 ) -> Plan:
     """The plan for what the caller asked; SpecInvalid or PolicyError in one sentence if it cannot be."""
     if not 1 <= machines <= MOST_MACHINES:
@@ -75,6 +85,7 @@ def make_plan(
             raise SpecInvalid(f"schedulers of kind {kind!r} are {count}; expected 0 to {MOST_SCHEDULERS}")
     if not any(schedulers.values()):
         raise SpecInvalid('schedulers are none; expected at least one, such as {"batch": 1}')
+    address, port = _listen(listen, settings)
     return Plan(
         machines=machines,
         each=Amounts() if machine is None else _each(machine),
@@ -84,8 +95,27 @@ def make_plan(
         data_dir="" if data_dir is None else str(data_dir.expanduser().absolute()),
         dsn=settings.dsn,
         ray_address=settings.ray_address,
+        address=address,
+        port=port,
         owner_pid=owner_pid,
     )
+
+
+def _listen(written: str, settings: Settings) -> tuple[str, int]:
+    """Address and port of ADDRESS[:PORT]; ("", 0) of ""."""
+    address, colon, port = written.partition(":")
+    if written and settings.dsn:
+        raise SpecInvalid(
+            f"listen={written!r} is for a PostgreSQL of the cell's own, and OMEGA_DSN names another"
+        )
+    if written and (not address or address in _EVERYWHERE or bool(colon) != port.isdecimal()):
+        raise SpecInvalid(
+            f"listen={written!r} cannot be; name the address by which other hosts reach this one, such as "
+            "10.0.0.1 or 10.0.0.1:5432"
+        )
+    if colon and not 1 <= int(port) <= 65_535:
+        raise SpecInvalid(f"listen={written!r} has port {port}; expected 1 to 65535")
+    return address, int(port or 0)
 
 
 def _each(machine: Resources) -> Amounts:

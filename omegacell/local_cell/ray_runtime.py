@@ -6,15 +6,22 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from omegacell.cellstate.errors import SpecInvalid, StoreUnavailable
 from omegacell.cellstate.settings import Settings
 from omegacell.local_cell import orphans
+from omegacell.local_cell.fleet import Fleet, names
 from omegacell.local_cell.plan import Plan
-from omegacell.local_cell.process_runtime import scheduler_names
 
-_READY_SECONDS = 60.0
+if TYPE_CHECKING:
+    from omegacell.local_cell.ray_actors import NodeWorkers, SchedulerActors
+    from omegacell.workers.serve import WorkerOptions
+
+_TEND_SECONDS = 1.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _STOP_SECONDS = 15.0
 _ORPHANS_SECONDS = 3.0
 # Ray puts sockets into <temp>/session_<date>_<time>_<micro>_<pid>/sockets/plasma_store, and the kernel takes 107 bytes.
@@ -28,51 +35,108 @@ _ENVIRONMENT = {
 }
 
 
+def load() -> None:
+    """Import Ray, as it has to be for a Ray of the cell's own."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray  # noqa: F401
+
+
 class RayRuntime:
     """The actors of one cell. Ray starts an actor again when its process dies."""
 
     def __init__(self, plan: Plan, dsn: str, folder: Path) -> None:
         self._plan, self._dsn, self._folder = plan, dsn, folder
-        self._actors: list[Any] = []
         self._temp: Path | None = None
         self._before: set[int] = set()
         self._pids: set[int] = set()
+        self._workers: NodeWorkers | None = None
+        self._own_worker: dict[str, Any] = {}
+        self._schedulers: SchedulerActors | None = None
+        self._tend_at = 0.0
 
     def start(self) -> None:
         """Start Ray or join it, then the actors at the same time, and wait for each."""
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         self._before = set(orphans.children())
-        import ray
+        load()
+        if self._plan.ray_address:
+            self._join()
+        else:
+            self._start_own()
+        self._pids = set(orphans.children()) - self._before
+        from omegacell.local_cell.ray_actors import NodeWorkers, SchedulerActors, ask_ready
 
         if self._plan.ray_address:
-            ray.init(address=self._plan.ray_address, namespace="omegacell", log_to_driver=False)
-        else:
-            # Ray asks every process for a token; left to itself it would write one into the user's home.
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-            self._temp = _temp_folder(self._folder)
-            ray.init(
-                address="local",  # a bare init may attach to a stale cluster
-                namespace="omegacell",
-                num_cpus=1,
-                num_gpus=0,
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                object_store_memory=80 * 2**20,  # nothing is put into it; this is about the least Ray takes
-                _temp_dir=str(self._temp),
-            )
-        self._pids = set(orphans.children()) - self._before
-        self._actors = [*self._workers(), *self._schedulers()]
-        ray.get([actor.ready.remote(_READY_SECONDS) for actor in self._actors])
+            import ray
 
-    def _workers(self) -> list[Any]:
-        from omegacell.workers.actor import start_workers
+            here = ray.get_runtime_context().get_node_id()
+            self._workers = NodeWorkers(self._worker_options(), here)
+            self._workers.start()
+        else:
+            from omegacell.workers.actor import start_worker
+
+            self._own_worker = {"worker": start_worker(self._worker_options())}
+        self._schedulers = SchedulerActors(self._start_scheduler)
+        self._schedulers.start(names(self._plan.schedulers))
+        ask_ready({**self._own_worker, **self._schedulers.actors()})
+        if self._workers is not None:
+            self._workers.ask_ready()
+
+    def _join(self) -> None:
+        import ray
+
+        try:
+            ray.init(address=self._plan.ray_address, namespace="omegacell", log_to_driver=False)
+        except ConnectionError as error:
+            first = str(error).strip().splitlines()[0]
+            raise StoreUnavailable(
+                f"Ray at {self._plan.ray_address} cannot be reached ({first}); check that it runs there and that "
+                "OMEGA_RAY_ADDRESS is right"
+            ) from error
+        self._check_reach()
+
+    def _check_reach(self) -> None:
+        """SpecInvalid if the cell's database is on loopback and there are nodes on other hosts."""
+        import ray
+
+        from omegacell.cellstate.postgres.connection import read_dsn
+        from omegacell.workers.ray_node import living
+
+        context = ray.get_runtime_context().get_node_id()
+        nodes = living(ray.nodes())
+        ours = {node.address for node in nodes if node.node_id == context}
+        others = sorted({node.address for node in nodes} - ours)
+        host = str(read_dsn(self._dsn).get("host", ""))
+        if others and (host in _LOOPBACK or not host):
+            raise SpecInvalid(
+                f"the cell's PostgreSQL listens on this host alone, and Ray has nodes on others ({', '.join(others)}); "
+                "start the cell with --listen ADDRESS, or set OMEGA_DSN to a server that they reach"
+            )
+
+    def _start_own(self) -> None:
+        import ray
+
+        # Ray asks every process for a token; left to itself it would write one into the user's home.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        self._temp = _temp_folder(self._folder)
+        ray.init(
+            address="local",  # a bare init may attach to a stale cluster
+            namespace="omegacell",
+            num_cpus=1,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            object_store_memory=80 * 2**20,  # nothing is put into it; this is about the least Ray takes
+            _temp_dir=str(self._temp),
+        )
+
+    def _worker_options(self) -> WorkerOptions:
         from omegacell.workers.host import host_name
         from omegacell.workers.serve import WorkerOptions
 
         settings = Settings()
-        options = WorkerOptions(
+        return WorkerOptions(
             dsn=self._dsn,
             schema=settings.schema_name,
             name=host_name(),
@@ -83,19 +147,22 @@ class RayRuntime:
             lease_seconds=settings.lease_seconds,
             poll_seconds=settings.poll_seconds,
         )
-        return start_workers(options)
 
-    def _schedulers(self) -> list[Any]:
+    def _start_scheduler(self, name: str, kind: str) -> Any:
         from omegacell.schedulers.actor import start_scheduler
 
-        schema = Settings().schema_name
-        return [
-            start_scheduler(kind, name=name, dsn=self._dsn, schema=schema)
-            for kind, name in scheduler_names(self._plan)
-        ]
+        return start_scheduler(kind, name=name, dsn=self._dsn, schema=Settings().schema_name)
 
-    def tend(self) -> None:
-        """Ray does it."""
+    def tend(self, fleet: Fleet) -> None:
+        """Look after what Ray does not: schedulers that are wished for or have ended, nodes that come and go."""
+        now = time.monotonic()
+        if now < self._tend_at:
+            return
+        self._tend_at = now + _TEND_SECONDS
+        if self._schedulers is not None:
+            self._schedulers.tend(fleet)
+        if self._workers is not None:
+            self._workers.tend()
 
     def pids(self) -> set[int]:
         """Ray's own processes, which it started from here."""
@@ -106,9 +173,12 @@ class RayRuntime:
         import ray
 
         if ray.is_initialized():
-            stopping = [actor.stop.remote(_STOP_SECONDS) for actor in self._actors]
+            actors = list(self._own_worker.values())
+            for some in (self._workers, self._schedulers):
+                actors += some.actors().values() if some is not None else []
+            stopping = [actor.stop.remote(_STOP_SECONDS) for actor in actors]
             ray.wait(stopping, num_returns=len(stopping), timeout=_STOP_SECONDS) if stopping else None
-            for actor in self._actors:
+            for actor in actors:
                 ray.kill(actor)
             ray.shutdown()
         # Its processes write into their folder to the last.

@@ -6,9 +6,12 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegacell.cellstate.settings import Settings
 from omegacell.embedded_postgres import default_data_dir
+
+if TYPE_CHECKING:
+    from omegacell.cellstate.settings import Settings
 
 _FILE = "cell.json"
 

@@ -213,6 +213,31 @@ def test_syncing_a_small_change(
     hot(reads, touched=5)
 
 
+def test_being_told_of_a_few_events(
+    inside: OneTransaction, scheduler: SchedulerHand, reads: dict[str, Reads]
+) -> None:
+    (job,) = scheduler.claim(limit=1)
+    watermark = inside.store.events(None).watermark
+    scheduler_commit(inside, scheduler, job.job_id, some(5))
+    with inside.reading(reads):
+        events = inside.store.events(watermark).events
+    assert [event.machine_id for event in events] == some(5).tolist()
+    hot(reads, touched=1)
+
+
+def test_counting_the_conflicts_of_a_while(
+    inside: OneTransaction, cell: LoadedCell, scheduler: SchedulerHand, reads: dict[str, Reads]
+) -> None:
+    inside.say("UPDATE omega.cell_log SET at = at - interval '1 hour'")
+    job = queued(inside, tasks=9, cpu=16_001)
+    scheduler.claim(limit=1)
+    scheduler_commit(inside, scheduler, job, some(5))
+    with inside.reading(reads):
+        found = inside.store.conflicts(since=cell.now - 300.0)
+    assert sum(one.claims for one in found) == 5
+    hot(reads, touched=2)
+
+
 def test_claiming_jobs(inside: OneTransaction, scheduler: SchedulerHand, reads: dict[str, Reads]) -> None:
     queued(inside, spread="rack")
     with inside.reading(reads):

@@ -32,6 +32,43 @@ def relations(dsn: str, schema: str) -> set[str]:
         return {name for (name,) in rows}
 
 
+EVERYTHING = """
+SELECT 'relation', c.relname, c.relkind::text, c.relpersistence::text, c.reloptions::text,
+       pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid)
+FROM pg_class c WHERE c.relnamespace = to_regnamespace('omega')
+UNION ALL
+SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnum::text || a.attnotnull::text,
+       pg_get_expr(d.adbin, d.adrelid), concat_ws(' ', a.attidentity, a.attgenerated, a.attstorage, a.attoptions)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = to_regnamespace('omega') AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'constraint', k.conname, k.conrelid::regclass::text, pg_get_constraintdef(k.oid), '', '', ''
+FROM pg_constraint k WHERE k.connamespace = to_regnamespace('omega')
+UNION ALL
+SELECT 'index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid), '', '', '', ''
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = to_regnamespace('omega')
+UNION ALL
+SELECT 'function', p.proname, pg_get_functiondef(p.oid), '', '', '', ''
+FROM pg_proc p WHERE p.pronamespace = to_regnamespace('omega')
+UNION ALL
+SELECT 'revision', version_num, '', '', '', '', '' FROM omega.alembic_version
+"""
+
+
+def everything(dsn: str) -> set[tuple[str, ...]]:
+    with psycopg.connect(dsn) as connection:
+        return set(connection.execute(EVERYTHING).fetchall())
+
+
+def test_a_new_schema_is_what_the_revisions_in_turn_make(database: str) -> None:
+    made_at_once = everything(database)
+    migrations.downgrade(database)
+    migrations.upgrade(database)  # by Alembic, as its table of versions is there
+    assert everything(database) == made_at_once
+    revisions = ScriptDirectory.from_config(migrations.configuration()).walk_revisions()
+    assert [script.name[:4] for script in migrations.up_scripts()] == [one.revision for one in revisions][::-1]
+
+
 def test_there_is_one_head_and_the_code_speaks_it() -> None:
     heads = ScriptDirectory.from_config(migrations.configuration()).get_heads()
     assert heads == [tables.SCHEMA_VERSION]

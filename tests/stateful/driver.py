@@ -70,6 +70,7 @@ class Twins:
         self.transactions: list[dict[Which, Transaction]] = []
         self.ids = 0
         self.seen: dict[str, Any] = {}
+        self.beginning = {which: store.events(None).watermark for which, store in self.stores.items()}
 
     def both(
         self, call: Callable[[Store, Which], Any], seen: Callable[[Any], Any]
@@ -154,3 +155,8 @@ class Twins:
         assert self.stores["other"].check() == ()
         for name, part in self.parts().items():
             self.compare(name, part)
+        self.compare("conflicts", Part(lambda store: store.conflicts(since=0.0)))
+        one, other = (
+            observation.plain(self.stores[which].events(self.beginning[which]).events) for which in WHICH
+        )
+        assert one == other, f"events: {observation.difference(one, other)}"

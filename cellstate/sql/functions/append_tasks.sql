@@ -10,10 +10,10 @@ DECLARE
     v_state job_state := lock_job(p_job);
     v_open boolean;
 BEGIN
-    IF p_first BETWEEN 0 AND v_state.task_count - p_count THEN
-        RETURN v_state.task_count;
-    END IF;
     SELECT j.open INTO v_open FROM job j WHERE j.job_id = p_job;
+    IF v_open AND p_first BETWEEN 0 AND v_state.task_count - p_count THEN
+        RETURN v_state.task_count; -- sent again, perhaps after it was closed
+    END IF;
     IF NOT (v_open AND v_state.open) THEN
         RAISE EXCEPTION USING ERRCODE = 'OM004', MESSAGE = format(
             'job j%s takes no more tasks: it %s; submit another job', p_job,

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from omegacell.cellstate.invariants import (
+from omegacell.cellstate.cell_view import (
     CellView,
     FinalOutcomesView,
     JobView,
     MachineView,
     PlacementView,
     RetryView,
-    check,
 )
+from omegacell.cellstate.invariants import check
 from omegacell.cellstate.model import Amounts, JobState
 
 MACHINE = MachineView(
@@ -99,15 +99,32 @@ PURGED = JobView(
     purged_succeeded=1,
     purged_unsuccessful=2,
 )
+BLOCKED = JobView(
+    job_id=5,
+    state=JobState.BLOCKED,
+    task_count=3,
+    next_index=0,
+    placed=0,
+    succeeded=0,
+    failed=0,
+    cancelled=0,
+    never_placed=0,
+    claimed_by=0,
+    blocked_by=2,
+)
+HELD = replace(BLOCKED, job_id=6, state=JobState.PENDING, blocked_by=0, held=True)
+OPEN = replace(HELD, job_id=7, task_count=0, held=False, open=True)
+EMPTY = replace(BLOCKED, job_id=8, task_count=0, blocked_by=1)
 REMEMBERED = FinalOutcomesView(job_id=4, succeeded=1, task_indexes=np.array([2]))
 SOUND = CellView(
     machines=(MACHINE, EQUIPPED),
     placements=(PLACEMENT, SHARE, WHOLE, VICTIM),
-    jobs=(JOB, DONE, ON_DEVICES, PURGED),
+    jobs=(JOB, DONE, ON_DEVICES, PURGED, BLOCKED, HELD, OPEN, EMPTY),
     retries=(RETRY,),
     finals=(FINALS, REMEMBERED),
     queue=(1,),
     scheduler_ids=frozenset({1}),
+    dependencies=((1, 5), (3, 5), (7, 8)),
 )
 
 
@@ -188,10 +205,28 @@ def with_placement(placement: PlacementView, **changes: Any) -> dict[str, Any]:
         ("a job is queued once while it has work and nobody has claimed it", {"queue": (1, 2)}),
         ("a job is queued once while it has work and nobody has claimed it", {"queue": (1, 77)}),
         ("a job is queued once while it has work and nobody has claimed it", with_job(claimed_by=1)),
+        ("a job is queued once while it has work and nobody has claimed it", with_job(max_running=1)),
+        ("a job is queued once while it has work and nobody has claimed it", with_job(held=True)),
+        ("a job is queued once while it has work and nobody has claimed it", with_job(HELD, held=False)),
+        ("a job is queued once while it has work and nobody has claimed it", {"queue": (1, 5)}),
+        ("a job is queued once while it has work and nobody has claimed it", {"queue": (1, 6)}),
+        ("a job is queued once while it has work and nobody has claimed it", {"queue": (1, 7)}),
         ("final jobs hold nothing", with_job(DONE, placed=1)),
         ("final jobs hold nothing", with_job(DONE, claimed_by=1)),
         ("final jobs hold nothing", with_job(state=JobState.FAILED)),
         ("jobs whose tasks have all ended are final", with_job(DONE, state=JobState.RUNNING)),
+        ("jobs whose tasks have all ended are final", with_job(OPEN, open=False)),
+        ("final jobs are closed", with_job(DONE, open=True)),
+        ("no more of a job is placed than max_running", with_job(ON_DEVICES, max_running=5)),
+        ("a job is blocked while it waits for others", with_job(BLOCKED, blocked_by=1)),
+        ("a job is blocked while it waits for others", with_job(BLOCKED, state=JobState.PENDING)),
+        ("a job is blocked while it waits for others", with_job(HELD, state=JobState.BLOCKED)),
+        ("a job is blocked while it waits for others", with_job(HELD, blocked_by=1)),
+        ("a job is blocked while it waits for others", {"dependencies": ((1, 5), (7, 8))}),
+        ("a job is blocked while it waits for others", {"dependencies": (*SOUND.dependencies, (1, 9))}),
+        ("jobs come after earlier ones", {"dependencies": ((1, 5), (6, 5), (7, 8))}),
+        ("claimed jobs have work", with_job(HELD, claimed_by=1)),
+        ("claimed jobs have work", with_job(BLOCKED, claimed_by=1)),
         ("claimed jobs are a scheduler's", with_job(claimed_by=2)),
         ("claimed jobs have work", with_job(DONE, state=JobState.RUNNING, claimed_by=1)),
     ],

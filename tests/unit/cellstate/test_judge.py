@@ -97,6 +97,7 @@ def job_of(random: Random) -> JobFound:
         task_count=random.randint(1, 6),
         placed=random.randrange(4),
         pending=random.choice((0, 2, 5, 9)),
+        max_running=random.choice((0, 0, 9)),
         alternatives=tuple(random.choices(range(1, 5), k=random.choice((0, 0, 1, 3)))),
     )
 
@@ -160,6 +161,15 @@ def test_no_job_gets_more_slots_than_it_has_tasks_for(case: Case) -> None:
         for _ in range(ruling.accepted):
             assert left[claim.job_id] > 0
             left[claim.job_id] -= tasks_per_slot(case.jobs[claim.job_id], claim)
+
+
+@given(cases)
+def test_slots_hold_one_task_where_it_matters_how_many_run(case: Case) -> None:
+    for claim, _ in case.rulings():
+        job = case.jobs.get(claim.job_id)
+        if job is not None:
+            one_each = job.commit is CommitMode.GANG or job.max_running > 0
+            assert tasks_per_slot(job, claim) == (1 if one_each else claim.tasks)
 
 
 @given(cases)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import NoReturn, cast
 
 import pytest
 
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.memory import MemoryStore, feed
+from omegacell.cellstate.memory import MemoryStore, feed, log
+from omegacell.cellstate.memory.state import Job
 from omegacell.cellstate.model import JobState
 from tests.contract.scene import Scene, submission
 
@@ -40,6 +45,65 @@ def test_a_reader_too_far_behind_loads_everything(scene: Scene, monkeypatch: pyt
         scene.store.uncordon("m")
     assert scene.store.sync(start).full
     assert not scene.store.sync(near.watermark).full
+
+
+def test_the_log_keeps_the_latest_rows() -> None:
+    kept = log.Log()
+    for row in range(5):
+        kept.append(row)
+    assert (kept.since(3), kept.since(0), kept.since(5), kept.since(9)) == ([3, 4], [0, 1, 2, 3, 4], [], [])
+    for row in range(5, log.ROWS_KEPT + 2):
+        kept.append(row)
+    assert kept.since(0)[:2] == [2, 3]
+    assert kept.position == log.ROWS_KEPT + 2
+
+
+def test_a_long_chain_settles_at_once_and_touches_nobody_else(scene: Scene) -> None:
+    bystanders = [scene.submit() for _ in range(3)]
+    chain = scene.store.submit(
+        [submission(), *(replace(submission(), after=(place,)) for place in range(1000))]
+    )
+    looks = count_looks(scene)
+    scene.store.cancel(chain[0].job_id)
+    last = scene.job(chain[-1].job_id)
+    assert (last.state, last.reason) == (
+        JobState.CANCELLED,
+        f"j{last.job_id - 1}, which it comes after, was cancelled",
+    )
+    assert len(looks) <= 1001
+    assert looks.keys().isdisjoint(bystanders)
+    assert max(looks.values()) <= 6  # as often for the last of a chain as for its first
+
+
+def test_a_parents_end_costs_the_same_however_many_a_job_waits_for(scene: Scene) -> None:
+    parents = [answer.job_id for answer in scene.store.submit([submission() for _ in range(10_000)])]
+    child = scene.submit(after_any=tuple(parents))
+    looks = count_looks(scene)
+    for parent in parents[:-1]:
+        scene.store.cancel(parent)
+    assert (scene.job(child).state, scene.job(child).blocked_by) == (JobState.BLOCKED, 1)
+    assert looks.total() <= 10 * len(parents)
+    scene.store.cancel(parents[-1])
+    assert scene.job(child).state is JobState.PENDING
+
+
+def count_looks(scene: Scene) -> Counter[int]:
+    """From now on, how often each job is looked up; to walk through all jobs is an error."""
+    cell, looks = cast("MemoryStore", scene.store)._cell, Counter[int]()
+
+    class Watched(dict[int, Job]):
+        def __getitem__(self, job_id: int) -> Job:
+            looks[job_id] += 1
+            return super().__getitem__(job_id)
+
+        def __iter__(self) -> Iterator[int]:
+            raise AssertionError("all jobs were walked through")
+
+        def values(self) -> NoReturn:
+            raise AssertionError("all jobs were walked through")
+
+    cell.jobs = Watched(cell.jobs)
+    return looks
 
 
 def test_threads_may_share_it(scene: Scene) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.model import Amounts, AntiAffinity, CommitMode, Detection, TaskKind
-from omegacell.cellstate.spec import Job, Resources, Service
+from omegacell.cellstate.spec import HealthCheck, Job, Resources, Service
 from omegacell.cellstate.specification import differing_fields, from_json, to_json
 
 
@@ -132,24 +132,94 @@ def test_what_only_shows_with_all_items_is_refused_at_compilation() -> None:
         Job(command=["x"], each=["a", "\udcff"]).compile()
 
 
+def test_limits_reach_the_specification_and_what_a_job_comes_after_does_not() -> None:
+    first = Job(command=["x"])
+    job = Job(
+        command=["x"],
+        max_running=3,
+        max_failures=2,
+        deadline="1h",
+        after=["j7", 8, first, "x"],
+        after_any=first,
+    )
+    spec, _ = job.compile()
+    assert (spec.max_running, spec.max_failures, spec.deadline_seconds) == (3, 2, 3600.0)
+    assert (job.after, job.after_any) == (("j7", 8, first, "x"), (first,))
+    assert job.after[2] is first
+    assert (spec.after, spec.after_any) == ((), ())
+
+
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("fields", "says"),
     [
-        ("after", ["j1"]),
-        ("after_any", ["j1"]),
-        ("deadline", "1h"),
-        ("health", {"http": "/"}),
-        ("max_failures", 3),
-        ("max_running", 3),
-        ("ports", {"http": None}),
+        ({"after": 3.5}, "after=3.5 is no list of jobs"),
+        ({"after": [None]}, "after=None names no job; expected an id such as j7, a JobHandle, or a Job"),
+        ({"after_any": True}, "after_any=True names no job"),
+        ({"after": ""}, "after='' names no job"),
+        ({"after": ["a\0"]}, "after='a\\x00' has a NUL"),
+        ({"max_running": 0}, "max_running=0 of job cannot be used; expected at least 1"),
+        ({"max_failures": 0}, "max_failures=0 of job cannot be used; expected at least 1"),
+        ({"max_running": 2, "commit": "gang"}, 'max_running=2 contradicts commit="gang"'),
+        ({"deadline": "soon"}, "deadline='soon' is no duration"),
+        ({"held": "often"}, "held='often' of job cannot be used; expected true or false"),
+        ({"ports": {"http": 1}}, "job has no field 'ports'"),
     ],
 )
-def test_what_this_version_does_not_do_is_refused_never_ignored(field: str, value: object) -> None:
-    written: dict[str, Any] = {"name": "x", "command": ["true"], field: value}
-    for model in (Job, Service):
-        with pytest.raises(SpecInvalid, match=f"^{field}=.* is not supported in this version; leave it out$"):
-            model(**written)
-    Job(**{**written, field: None})
+def test_limits_and_parents_that_cannot_be_are_refused_in_one_sentence(
+    fields: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        Job(command=["x"], **fields)
+    assert says in str(caught.value)
+
+
+def test_ports_and_the_health_check_of_a_service_reach_the_specification() -> None:
+    spec = Service(
+        name="web",
+        command=["serve"],
+        ports={"http": None, "admin": 8081},
+        health=HealthCheck(port="http", path="/healthz", interval="1s", failures=2),
+    ).compile()
+    assert spec.ports == (("admin", 8081), ("http", 0))
+    assert (spec.health.http_port, spec.health.http_path) == ("http", "/healthz")
+    assert (spec.health.interval_seconds, spec.health.timeout_seconds, spec.health.failures) == (1.0, 2.0, 2)
+    assert from_json(json.loads(json.dumps(to_json(spec))), b"") == spec
+
+
+def test_a_health_check_by_command_or_on_the_only_port() -> None:
+    by_command = Service(name="a", command=["x"], health=HealthCheck(command=["./check"])).compile()
+    assert (by_command.health.command, by_command.health.http_port) == (("./check",), "")
+    alone = Service(name="a", command=["x"], ports={"web": None}, health=HealthCheck(path="/up")).compile()
+    assert (alone.health.http_port, alone.health.http_path) == ("web", "/up")
+    assert not Service(name="a", command=["x"], replicas=0).compile().health.checked
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"replicas": -1}, "replicas=-1 of service cannot be used; expected at least 0"),
+        ({"ports": ["http"]}, "ports=['http'] of service cannot be used; expected names with their values"),
+        ({"ports": {"a": "x"}}, "ports='x' of service cannot be used; expected a whole number"),
+        ({"ports": {"a b": None}}, "ports='a b' is no name of a port"),
+        ({"ports": {"a": 70000}}, "ports['a']=70000 is no port; expected 1 to 65535"),
+        ({"ports": {"a": 1, "A": 2}}, "ports 'a' and 'A' would both be OMEGA_PORT_A; rename one"),
+        ({"ports": {"a": 1, "b": 1}}, "has a number twice"),
+        ({"health": {}}, "health has nothing to ask"),
+        ({"health": "/up"}, "health='/up' of service cannot be used; expected names with their values"),
+        ({"health": {"pth": "/"}}, "health has no field 'pth'; did you mean 'path'?"),
+        ({"health": {"path": "/"}}, "names no port, and it has 0"),
+        ({"health": {"port": "web"}, "ports": {"http": None}}, "port='web' of health is none of service 'w'"),
+        ({"health": {"path": "up"}}, "path='up' of health is no path"),
+        ({"health": {"command": ["x"], "path": "/"}}, "health has both a command and HTTP"),
+        ({"health": {"command": ["x"], "interval": 0}}, "interval=0 of health leaves no time"),
+        ({"health": {"command": ["x"], "failures": 0}}, "failures=0 of health cannot be used"),
+    ],
+)
+def test_a_service_that_cannot_be_is_refused_in_one_sentence(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        Service(**{"name": "w", "command": ["x"], **fields})
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_devices_and_custom_resources_are_part_of_what_a_task_holds() -> None:

@@ -8,9 +8,16 @@ import pytest
 
 from omegacell.cellstate.clock import ManualClock
 from omegacell.cellstate.memory import MemoryStore
+from omegacell.client import log_source
 from omegacell.client.cell import Cell
 from omegacell.client.waiting import Pauses
 from tests.contract.scene import Scene
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of these tests answer at once or never."""
+    monkeypatch.setattr(log_source, "ANSWER_SECONDS", 0.02)
 
 
 @pytest.fixture

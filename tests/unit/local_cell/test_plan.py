@@ -13,8 +13,9 @@ from omegacell.cellstate.model import Amounts
 from omegacell.cellstate.settings import Settings
 from omegacell.cellstate.spec import Resources
 from omegacell.local_cell import state
+from omegacell.local_cell.fleet import names
 from omegacell.local_cell.plan import Plan, make_plan
-from omegacell.local_cell.process_runtime import scheduler_names, worker_arguments
+from omegacell.local_cell.process_runtime import worker_words
 
 
 def plan(**fields: Any) -> Plan:
@@ -37,26 +38,26 @@ def test_a_plan_crosses_as_one_line() -> None:
 
 
 def test_schedulers_are_named_by_kind_and_number() -> None:
-    made = plan(schedulers={"service": 1, "batch": 2, "omegacell.schedulers.batch:BatchScheduler": 1})
-    assert [name for _, name in scheduler_names(made)] == [
-        "batch-0",
-        "batch-1",
-        "batchscheduler-0",
-        "service-0",
-    ]
+    own = "omegacell.schedulers.batch:BatchScheduler"
+    assert names({"service": 1, "batch": 2, own: 1, "other": 0}) == {
+        "batch-0": "batch",
+        "batch-1": "batch",
+        "batchscheduler-0": own,
+        "service-0": "service",
+    }
 
 
 def test_a_machine_set_by_hand_reaches_the_worker() -> None:
-    words = worker_arguments(plan(machine=Resources(cpu=0.5, memory="1GiB")), Path("/x"))
-    assert words[1:7] == ["--machines", "2", "--cpu", "0.500", "--memory", "1073741824B"]
+    words = worker_words(plan(machine=Resources(cpu=0.5, memory="1GiB")), Path("/x"))
+    assert words[:6] == ["--machines", "2", "--cpu", "0.500", "--memory", "1073741824B"]
     assert "--gpu" not in words
 
 
 def test_devices_and_custom_resources_of_a_machine_reach_the_worker() -> None:
-    words = worker_arguments(plan(machine=Resources(gpu=2, custom={"licence": 1.5})), Path("/x"))
-    assert words[3:7] == ["--gpu", "2", "--custom", "licence=1.500"]
-    none = worker_arguments(plan(machine=Resources(gpu=0)), Path("/x"))
-    assert none[3:5] == ["--gpu", "0"]
+    words = worker_words(plan(machine=Resources(gpu=2, custom={"licence": 1.5})), Path("/x"))
+    assert words[2:6] == ["--gpu", "2", "--custom", "licence=1.500"]
+    none = worker_words(plan(machine=Resources(gpu=0)), Path("/x"))
+    assert none[2:4] == ["--gpu", "0"]
 
 
 def test_what_a_machine_is_not_given_is_a_share_of_the_host() -> None:
@@ -74,12 +75,26 @@ def test_what_a_machine_is_not_given_is_a_share_of_the_host() -> None:
         ({"schedulers": {"batch": -1}}, "schedulers of kind 'batch' are -1"),
         ({"schedulers": {"batch": 1000}}, "expected 0 to 64"),
         ({"schedulers": {}}, "schedulers are none"),
+        ({"listen": "0.0.0.0"}, "listen='0.0.0.0' cannot be; name the address"),
+        ({"listen": "10.0.0.1:"}, "listen='10.0.0.1:' cannot be"),
+        ({"listen": "10.0.0.1:70000"}, "has port 70000; expected 1 to 65535"),
+        (
+            {"listen": "10.0.0.1", "settings": Settings(dsn="postgresql://db/omega")},
+            "OMEGA_DSN names another",
+        ),
         ({"machine": Resources(gpu=0.5)}, "gpu=0.5 is a share of one GPU; a machine has whole ones"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_starts(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecInvalid, match=says):
         plan(**fields)
+
+
+def test_an_address_to_listen_on_may_have_a_port() -> None:
+    made = plan(listen="10.0.0.1:5432")
+    assert (made.address, made.port) == ("10.0.0.1", 5432)
+    assert (plan(listen="db.example").address, plan(listen="db.example").port) == ("db.example", 0)
+    assert (plan().address, plan().port) == ("", 0)
 
 
 def test_an_unknown_kind_of_scheduler_is_refused() -> None:

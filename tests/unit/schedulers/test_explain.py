@@ -65,6 +65,13 @@ def test_anti_affinity_exhausted() -> None:
     )
 
 
+def test_limit_on_what_runs_at_once() -> None:
+    cell = MemoryCell(2_000)
+    said = told(cell, 9, max_running=3)
+    assert "No more than 3 tasks of it may run at once (max_running), and 2 are placed." in said
+    assert "max_running" not in told(MemoryCell(2_000), 9, max_running=9)
+
+
 def test_cordoned_machines() -> None:
     cell = MemoryCell(9_000)
     cell.store.drain("m1")

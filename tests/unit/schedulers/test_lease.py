@@ -107,6 +107,23 @@ def test_lease_lost_meanwhile_is_told_to_the_next_who_asks(store: Store, awake: 
     assert store.renewals == 1
 
 
+def test_renewing_ahead_of_time_begins_no_new_term(store: Store, awake: Awake) -> None:
+    kept = lease(store, awake)
+    term = kept.hold()
+    awake.now = 109.0
+    kept.renew()
+    awake.now = 118.0
+    assert kept.held(term)
+    assert store.renewals == 1
+
+
+def test_renewing_ahead_of_time_tells_of_a_loss(store: Store, awake: Awake) -> None:
+    kept = lease(store, awake)
+    store.failing = TokenLost("replaced")
+    with pytest.raises(TokenLost, match="replaced"):
+        kept.renew()
+
+
 def test_store_that_is_away_costs_the_term_only_if_the_lease_ends(store: Store, awake: Awake) -> None:
     kept = lease(store, awake)
     store.failing = StoreUnavailable("away")

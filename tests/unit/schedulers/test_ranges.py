@@ -49,8 +49,12 @@ def test_submitters_word_counts_for_a_little_until_it_is_measured() -> None:
     assert tasks_per_slot(job(1, 1e-6, expected_duration_seconds=60.0), 1_000) == 8
 
 
-@pytest.mark.parametrize("fields", [{"commit": CommitMode.GANG}, {"service": True}], ids=["gang", "service"])
-def test_members_of_gangs_and_services_have_slots_of_their_own(fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [{"commit": CommitMode.GANG}, {"service": True}, {"max_running": 50}],
+    ids=["gang", "service", "limited"],
+)
+def test_tasks_of_gangs_services_and_limited_jobs_have_slots_of_their_own(fields: dict[str, Any]) -> None:
     assert tasks_per_slot(job(10**6, 1e-6, **fields), 1_000) == 1
 
 

@@ -57,6 +57,10 @@ class Hint:
         self._event.clear()
         return came
 
+    def heard(self, topic: str) -> bool:
+        """As a Listener's."""
+        return topic in ("placements", "logs")
+
 
 class FlakyStore(MemoryStore):
     """A cell in memory that can be made to seem away."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import cloudpickle
 
-from omegacell.cellstate.model import Amounts, Ended, Stop, TaskDefinition, TaskKind
+from omegacell.cellstate.model import NO_HEALTH, Amounts, Ended, Health, Stop, TaskDefinition, TaskKind
 from omegacell.workers.environment import base_environment
 from omegacell.workers.processes import ProcessRunner
-from omegacell.workers.runner import Report, RunnerSettings, Slot, SlotKey
+from omegacell.workers.runner import Report, RunnerSettings, Running, Slot, SlotKey, Word
 
 PATIENCE_SECONDS = 20.0
 _job_ids = itertools.count(1)
@@ -31,7 +31,10 @@ def definition(
     cwd: str = "",
     timeout_seconds: float = 0.0,
     cpu_milli: int = 1000,
+    memory_bytes: int = 0,
     has_inputs: bool = False,
+    ports: Mapping[str, int] | None = None,
+    health: Health = NO_HEALTH,
 ) -> TaskDefinition:
     """A task definition of a job of its own."""
     return TaskDefinition(
@@ -44,10 +47,12 @@ def definition(
         cwd=cwd,
         timeout_seconds=timeout_seconds,
         expected_duration_seconds=0.0,
-        amounts=Amounts(cpu_milli=cpu_milli),
+        amounts=Amounts(cpu_milli=cpu_milli, memory_bytes=memory_bytes),
         task_count=1,
         has_inputs=has_inputs,
         service=False,
+        ports=tuple(sorted((ports or {}).items())),
+        health=health,
     )
 
 
@@ -113,14 +118,18 @@ class Bench:
 
     def __init__(self, directory: Path, **settings: Any) -> None:
         self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self.running: queue.SimpleQueue[Running] = queue.SimpleQueue()
         self.settings = RunnerSettings(
             log_directory=directory, base_env=base_environment(os.environ), **settings
         )
         self.runner = ProcessRunner("bench", self.settings, self._collect)
 
-    def _collect(self, reports: Sequence[Report]) -> None:
-        for report in reports:
-            self.reports.put(report)
+    def _collect(self, words: Sequence[Word]) -> None:
+        for word in words:
+            if isinstance(word, Running):
+                self.running.put(word)
+            else:
+                self.reports.put(word)
 
     def run(self, *slots: Slot) -> Ended:
         """Run slots of one task, and return the end of the last to end."""
@@ -145,6 +154,10 @@ class Bench:
         """The end of the next slot of one task."""
         (end,) = self.next_report().ended
         return end
+
+    def next_running(self) -> Running:
+        """The next slot that told its start, or a failure if none does."""
+        return self.running.get(timeout=PATIENCE_SECONDS)
 
     def next_report(self) -> Report:
         """The next report, or a failure if none comes."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from omegacell.cellstate.model import AttemptState, Ended, Kept, Placement, Stop
 from omegacell.workers.ledger import Ledger
-from omegacell.workers.runner import Report, key_of
+from omegacell.workers.runner import Report, Running, key_of
 from tests.unit.workers.test_reconcile import held, placement
 
 
@@ -84,6 +84,7 @@ def test_a_start_is_reported_after_the_window_and_only_if_it_still_runs() -> Non
     ledger = Ledger()
     lasting, short = placement(0), placement(1)
     ledger.decide(held(lasting, short), 0.0)
+    ledger.began([key_of(lasting), key_of(short)])
     ledger.note([end_of(short)])
     first, second = ledger.next_batch(), ledger.next_batch()
     assert first is not None
@@ -178,9 +179,21 @@ def test_a_split_slot_is_neither_started_again_nor_killed_whatever_answer_comes_
     assert ledger.decide(held(kept), time.monotonic()).start == ()
 
 
+def test_what_tells_its_start_itself_runs_when_it_says_so_and_on_its_ports() -> None:
+    ledger = Ledger()
+    ledger.decide(held(placement(0)), 0.0)
+    ledger.note(
+        [Running(key=key_of(placement(0)), ports=(("http", 4711),)), Running(key=key_of(placement(1)))]
+    )
+    batch = ledger.next_batch()
+    assert batch is not None
+    assert [(start.first_index, start.ports) for start in batch.started] == [(0, (("http", 4711),))]
+
+
 def test_the_start_of_a_split_slot_is_told_under_the_key_it_goes_by() -> None:
     ledger = Ledger()
     ledger.decide(held(slot(5)), 0.0)
+    ledger.began([key_of(slot(5))])
     ledger.note([split_of(slot(5), 2)])
     first, second = ledger.next_batch(), ledger.next_batch()
     assert first is not None

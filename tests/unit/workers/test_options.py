@@ -10,12 +10,13 @@ from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.model import MachineSpec
 from omegacell.cellstate.settings import Settings
 from omegacell.workers.cli import options_of, parser
+from omegacell.workers.memory import Isolation
 from omegacell.workers.serve import machines_of
 
 
 def machines(*words: str, host_gpus: int = 0) -> tuple[MachineSpec, ...]:
     arguments = parser().parse_args(["--dsn", "postgresql://h/d", "--name", "w", *words])
-    return machines_of(options_of(arguments, Settings()), Path("/"), host_gpus)
+    return machines_of(options_of(arguments, Settings()), Path("/"), host_gpus, Isolation.RLIMIT)
 
 
 def test_the_devices_of_the_host_are_dealt_out_where_nothing_is_said() -> None:
@@ -29,6 +30,11 @@ def test_each_machine_has_the_devices_it_is_given() -> None:
     assert [(one.capacity.gpu_milli, one.attributes["gpus"]) for one in found] == [(1000, "0"), (1000, "1")]
     (none,) = machines("--gpu", "0", host_gpus=8)
     assert (none.capacity.gpu_milli, "gpus" in none.attributes) == (0, False)
+
+
+def test_a_machine_says_how_memory_is_enforced_there_and_nobody_else_can() -> None:
+    assert machines("--attribute", "isolation=cgroup")[0].attributes["isolation"] == "rlimit"
+    assert machines("--hollow", "1")[0].attributes["isolation"] == "none"
 
 
 def test_each_machine_has_the_custom_resources_it_is_given() -> None:
