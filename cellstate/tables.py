@@ -321,7 +321,7 @@ dependency = Table(
     _bool("due", "true"),
     CheckConstraint("parent_job < child_job", name="order"),
     Index(None, "child_job"),
-    Index("dependency_due_index", "parent_job", postgresql_where=text("due")),
+    Index("dependency_due_index", "child_job", postgresql_where=text("due")),
 )
 
 job_expiry = Table(

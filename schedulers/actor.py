@@ -28,9 +28,10 @@ _AGAIN_SECONDS = 2.0
 class SchedulerShell:
     """What runs inside the actor; it serves from the moment it is made, also after a restart."""
 
-    def __init__(self, options: SchedulerOptions) -> None:
+    def __init__(self, options: SchedulerOptions, *, sys_path: str = "") -> None:
         """What keeps it from serving is not raised here, where Ray would wrap it up, but by ready()."""
         logging.basicConfig(level=logging.INFO)
+        os.environ["OMEGA_SYS_PATH"] = sys_path or os.environ.get("OMEGA_SYS_PATH", "")
         self._failure: OmegaError | None = None
         try:
             self._open(options)
@@ -101,10 +102,11 @@ def start_scheduler(
     schema: str = "omega",
     policy: str = "",
     preset: str = "default",
+    sys_path: str = "",
 ) -> Any:
     """An actor that serves wherever Ray puts it, counting no CPU of Ray's: it is busy only for moments.
 
-    An unknown kind or policy is raised by its ready().
+    `sys_path` is where users' own kinds and policies are found. An unknown kind or policy is raised by its ready().
     """
     options = SchedulerOptions(
         dsn=dsn,
@@ -114,4 +116,5 @@ def start_scheduler(
         policy=policy,
         preset=preset,
     )
-    return ray.remote(SchedulerShell).options(num_cpus=0, max_restarts=-1, max_concurrency=4).remote(options)
+    made = ray.remote(SchedulerShell).options(num_cpus=0, max_restarts=-1, max_concurrency=4)
+    return made.remote(options, sys_path=sys_path)

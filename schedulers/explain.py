@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from omegacell.cellstate.units import bytes_text
+
 
 def render(explanation: str | Mapping[str, Any]) -> list[str]:
     """Plain sentences, the most telling first; one that says so where no attempt was made yet."""
@@ -170,10 +172,7 @@ def amount_text(dimension: str, amount: int) -> str:
     if dimension not in ("memory_bytes", "disk_bytes"):
         return f"{dimension.removesuffix('_milli')} {amount / 1000:g}"
     name = dimension.removesuffix("_bytes")
-    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if amount >= size:
-            return f"{name} {amount / size:.4g} {unit}"
-    return f"{name} {amount} B"
+    return f"{name} {bytes_text(amount)}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -86,6 +86,7 @@ class Loop:
         self._pause_seconds = 0.0
         self._next_reaping = 0.0
         self._next_retry = float("inf")
+        self._overdue = False
 
     def stop(self) -> None:
         """Ask `run` to end after the attempt in progress; its lease is given back."""
@@ -248,12 +249,13 @@ class Loop:
             self._announce("placements")
         if any(isinstance(step, GiveUp) for step in finished.next):
             self._announce("done")
-        self._note(finished)
+        self._note(finished, serving.now())
 
-    def _note(self, finished: Finished) -> None:
-        """Remember when the first job put back is due, so as not to sleep past it."""
-        due = [step.at for step in finished.next if isinstance(step, RetryAt)]
-        self._next_retry = min([self._next_retry, *due])
+    def _note(self, finished: Finished, now: float) -> None:
+        """Remember when the first job put back is due, so as not to sleep past it; what is due already hides none."""
+        times = [self._next_retry, *(step.at for step in finished.next if isinstance(step, RetryAt))]
+        self._overdue |= min(times) <= now
+        self._next_retry = min((at for at in times if at > now), default=float("inf"))
         log.debug(
             "scheduler %s: %d jobs, %d tasks placed, %d claims in conflict",
             self._name,
@@ -274,6 +276,8 @@ class Loop:
         left = self._next_retry - serving.now()
         if left <= 0:
             self._next_retry = float("inf")  # it was due, and was not to be had; woken early, it still counts
+        if self._overdue:
+            self._overdue, left = False, 0.0
         self._wait(serving, min(self._config.poll_seconds, max(left, 0.0)))
 
     def _wait(self, serving: Incarnation, seconds: float) -> None:

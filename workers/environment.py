@@ -1,8 +1,9 @@
-"""The environment variables a task sees."""
+"""The environment variables a task sees, and what else a process has that runs callables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from omegacell.cellstate.model import TaskDefinition
 from omegacell.workers.runner import Slot
@@ -20,6 +21,23 @@ RESERVED_DEVICES = "OMEGA_RESERVED_DEVICES"
 PYTHON_VERSION, PYTHON = "OMEGA_PYTHON_VERSION", "OMEGA_PYTHON"
 """The submitter's, among the variables of a callable's job."""
 _FOR_THE_WORKER = (PYTHON_VERSION, PYTHON)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What slots must have in common to share a process.
+
+    The interpreter, working directory, sorted variables, and what the process may use of memory (0: anything);
+    where a slot has devices, also those and its job: libraries read CUDA_VISIBLE_DEVICES once, and give a device's
+    memory back when the process ends and not before. Where it has ports, its job: they stay in the environment.
+    """
+
+    python: str
+    cwd: str
+    variables: tuple[tuple[str, str], ...]
+    memory_bytes: int = 0
+    devices: frozenset[int] = frozenset()
+    job_id: int = 0
 
 
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:

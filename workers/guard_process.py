@@ -8,8 +8,9 @@ gone, in whatever way) or past the deadline (the agent is frozen or cut off) it 
 every process that carries the agent's tag in its environment: tasks that left their group, or were started in the
 moment the agent died.
 
-Arguments: descriptor of the pipe, path of the lock file, tag. The lock is held while the guard lives; a
-later incarnation of the worker takes a free lock as proof that the groups are dead.
+Arguments: descriptor of the pipe, path of the lock file, tag. The lock is held from the first deadline or group on
+while the guard lives; a later incarnation of the worker takes a free lock as proof that the groups are dead. Not
+earlier: before that incarnation has its proof its own guard must not stand in the way.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ _SWEEP_SECONDS = 5.0
 
 
 class Guard:
-    """What is held, and until when."""
+    """What is held, and until when; `needed` once it was told of anything that may run."""
 
     def __init__(self, tag: str) -> None:
+        self.needed = False
         self.groups: set[int] = set()
         self.deadline = float("inf")
         self.folder = b""
@@ -41,6 +43,7 @@ class Guard:
     def obey(self, line: bytes) -> None:
         """One line of the agent's."""
         word, value = line[:1], line[1:]
+        self.needed = self.needed or word in (b"+", b"=")
         if word == b"+":
             self.groups.add(int(value))
         elif word == b"-":
@@ -110,7 +113,7 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
         signal.signal(ignored, signal.SIG_IGN)
     guard = Guard(tag)
-    lock = take_lock(lock_path)
+    lock = -1
     poll = select.poll()  # select() knows no descriptor above 1023, and a busy agent hands over such
     poll.register(pipe, select.POLLIN)
     pending = b""
@@ -134,7 +137,7 @@ def main() -> None:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 guard.obey(line)
-        if lock < 0:
+        if lock < 0 and guard.needed:
             lock = take_lock(lock_path)
     guard.kill_groups()
     guard.sweep()

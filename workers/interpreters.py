@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from omegacell.workers.environment import PYTHON, PYTHON_VERSION
 from omegacell.workers.short_command import ShortCommand
@@ -67,15 +68,21 @@ class Interpreters:
 
     def _version_of(self, executable: str) -> str | None:
         """Its version, "" if it cannot be used, None if that is not known (any more)."""
-        if not executable or not os.access(executable, os.X_OK) or os.path.isdir(executable):
-            return ""
-        if is_own(executable):
+        if executable == sys.executable:
             return _OWN_VERSION
         until, version = self._versions.get(executable, (0.0, ""))
-        return version if time.monotonic() < until else None
+        if not executable or time.monotonic() < until:
+            return version
+        if not os.access(executable, os.X_OK) or os.path.isdir(executable):
+            return self._keep(executable, "")
+        return self._keep(executable, _OWN_VERSION) if is_own(executable) else None
+
+    def _keep(self, executable: str, version: str) -> str:
+        self._versions[executable] = (time.monotonic() + _KNOWN_SECONDS, version)
+        return version
 
     def _found(self, executable: str, version: str) -> None:
-        self._versions[executable] = (time.monotonic() + _KNOWN_SECONDS, version)
+        self._keep(executable, version)
         for known in self._waiting.pop(executable):
             known()
 
@@ -96,6 +103,7 @@ def chosen(wanted: str, executable: str, version: str, machine: str) -> str:
     )
 
 
+@cache
 def is_own(executable: str) -> bool:
     """Whether it is the interpreter that runs this process, in the same environment."""
     if executable == sys.executable:

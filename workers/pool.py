@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from omegacell.cellstate.model import AttemptState, Stop
 from omegacell.workers import start_failures
 from omegacell.workers.care import Care
-from omegacell.workers.environment import slot_environment, task_variables
+from omegacell.workers.environment import Environment, slot_environment, task_variables
 from omegacell.workers.interpreters import Interpreters
 from omegacell.workers.runner import Slot, SlotKey, Word, stopped_how, stopped_state
 from omegacell.workers.slots import SlotRun
-from omegacell.workers.warm import Environment, WarmProcess
+from omegacell.workers.warm import WarmProcess
 from omegacell.workers.workplace import Workplace
 
 _MAX_IDLE = max(8, 2 * (os.cpu_count() or 1))

@@ -7,13 +7,12 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from omegacell.cellstate.model import AttemptState
 from omegacell.workers import pool_process
 from omegacell.workers.channel import Channel
-from omegacell.workers.environment import task_variables
+from omegacell.workers.environment import Environment, task_variables
 from omegacell.workers.groups import ProcessGroup, describe_exit, exit_code_of
 from omegacell.workers.logs import POOL_FOLDER, LogPaths, PoolOutput, log_paths, open_log
 from omegacell.workers.memory import out_of_memory
@@ -32,23 +31,6 @@ _CALLABLES_KEPT = 16
 
 _LINK_SECONDS = 0.05
 """From then on the output of a running callable is found under the task's own name, to be followed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What slots must have in common to share a process.
-
-    The interpreter, working directory, sorted variables, and what the process may use of memory (0: anything);
-    where a slot has devices, also those and its job: libraries read CUDA_VISIBLE_DEVICES once, and give a device's
-    memory back when the process ends and not before. Where it has ports, its job: they stay in the environment.
-    """
-
-    python: str
-    cwd: str
-    variables: tuple[tuple[str, str], ...]
-    memory_bytes: int = 0
-    devices: frozenset[int] = frozenset()
-    job_id: int = 0
 
 
 class Pool(Protocol):

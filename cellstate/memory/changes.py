@@ -86,7 +86,7 @@ def alter(
     now: float,
 ) -> None:
     """Change a job that has not ended: all that is asked, or nothing."""
-    _refuse_altering(job, replicas)
+    _refuse_altering(job, replicas, priority)
     changed: list[str] = []
     if priority is not None and priority != job.spec.priority:
         changed.append(f"priority {priority}")
@@ -108,10 +108,12 @@ def alter(
         note(cell, "changed", (job.job_id,), ", ".join(changed), now=now)
 
 
-def _refuse_altering(job: Job, replicas: int | None) -> None:
+def _refuse_altering(job: Job, replicas: int | None, priority: int | None) -> None:
     if job.state.final or job.cancel_requested:
         how = str(job.state) if job.state.final else "being cancelled"
         raise SpecInvalid(f"job j{job.job_id} is {how}, expected one that goes on; submit it anew")
+    if priority is not None and not 0 <= priority <= 1000:
+        raise SpecInvalid(f"priority of job j{job.job_id} is {priority}, expected 0 to 1000")
     if replicas is None:
         return
     if not job.spec.service:

@@ -201,7 +201,7 @@ def _place(cell: Cell, claim: Claim, ruling: Ruling, tasks: int, *, now: float) 
         numbered.append(task)
     if job.state is JobState.PENDING:
         job.state = JobState.RUNNING
-        job.first_placed_at = now
+        job.first_placed_at = job.first_placed_at or now
     return CommittedClaim(
         ruling=ruling, first_index=numbered[0].first_index, tasks=sum(task.count for task in numbered)
     )

@@ -19,8 +19,11 @@ Due = dict[int, list[int]]
 
 
 def block(cell: Cell, job: Job) -> list[int]:
-    """Let a new job wait for all its parents; those of them that have ended, for settle()."""
-    job.waits_for = dict.fromkeys(job.spec.after_any, True) | dict.fromkeys(job.spec.after, False)
+    """Let a new job wait for its parents but for those that ended well; those that ended otherwise, for settle()."""
+    named = dict.fromkeys(job.spec.after_any, True) | dict.fromkeys(job.spec.after, False)
+    job.waits_for = {
+        parent: any_end for parent, any_end in named.items() if not _ended_well(cell.jobs[parent], any_end)
+    }
     if job.waits_for:
         job.state = JobState.BLOCKED
     ended: list[int] = []
@@ -30,6 +33,10 @@ def block(cell: Cell, job: Job) -> list[int]:
         else:
             cell.children.setdefault(parent, []).append(job.job_id)
     return ended
+
+
+def _ended_well(parent: Job, any_end: bool) -> bool:
+    return parent.state is JobState.SUCCEEDED or (any_end and parent.state.final)
 
 
 def due_after(cell: Cell, ended: Iterable[int]) -> Due:

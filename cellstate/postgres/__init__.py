@@ -11,6 +11,7 @@ events.py        the log, for people
 log_relay.py     tasks' logs
 endpoints.py     where ports answer
 view.py          the rows the invariants look at     times.py    times in statements
+watermarks.py    how far a stream was read
 """
 
 from __future__ import annotations

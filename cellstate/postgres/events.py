@@ -13,6 +13,7 @@ from omegacell.cellstate.model import (
     Reason,
     Watermark,
 )
+from omegacell.cellstate.postgres import watermarks
 from omegacell.cellstate.postgres.calls import Calls
 
 _EVERYTHING = "1:1:"
@@ -24,7 +25,7 @@ class EventCalls(Calls):
 
     def events(self, watermark: Watermark | None) -> Events:
         """What happened since `watermark`, oldest first."""
-        snapshot, up_since = _read(watermark)
+        snapshot, up_since = watermarks.read(watermark)
         rows = self._connections.call("read_events", snapshot, up_since)
         if watermark is not None and rows[0].generation != watermark.generation:
             # Restored from a backup: the log began anew with it, and its transactions cannot be compared with ours.
@@ -32,7 +33,7 @@ class EventCalls(Calls):
         last = rows[0]
         return Events(
             events=tuple(_event(row) for row in rows if row.kind is not None),
-            watermark=Watermark(generation=last.generation, snapshot=f"{last.snapshot}@{last.up_since!r}"),
+            watermark=watermarks.written(last.generation, last.snapshot, last.up_since),
         )
 
     def conflicts(self, *, since: float) -> tuple[ConflictCount, ...]:
@@ -41,14 +42,6 @@ class EventCalls(Calls):
             ConflictCount(**row._asdict() | {"reason": Reason(row.reason)})
             for row in self._connections.call("count_conflicts", since)
         )
-
-
-def _read(watermark: Watermark | None) -> tuple[str | None, float | None]:
-    """The snapshot, and when the server had come up then."""
-    if watermark is None:
-        return None, None
-    snapshot, _, up_since = watermark.snapshot.rpartition("@")
-    return snapshot, float(up_since)
 
 
 def _event(row: Any) -> Event:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from uuid import uuid4
 
 import numpy as np
 
 from omegacell.cellstate import framing
 from omegacell.cellstate.model import AttemptState, Endings, JobStatus, Outcome, Watermark
+from omegacell.cellstate.postgres import watermarks
 from omegacell.cellstate.postgres.status import StatusCalls
 
 _SERVER_GENERATION = 0
@@ -42,8 +44,8 @@ class JobCalls(StatusCalls):
 
     def ended(self, job_id: int, watermark: Watermark | None) -> Endings:
         """Final outcomes of an open job since a watermark."""
-        seen = None if watermark is None else watermark.snapshot
-        rows = self._connections.call("ended_outcomes", job_id, seen)
+        snapshot, up_since = watermarks.read(watermark)
+        rows = self._connections.call("ended_outcomes", job_id, snapshot, up_since)
         return Endings(
             outcomes=tuple(
                 Outcome(
@@ -64,7 +66,7 @@ class JobCalls(StatusCalls):
                 for row in rows
                 if row.task_index is not None
             ),
-            watermark=Watermark(generation=_SERVER_GENERATION, snapshot=rows[0].snapshot),
+            watermark=watermarks.written(_SERVER_GENERATION, rows[0].snapshot, rows[0].up_since),
         )
 
     def hold(self, job_id: int) -> JobStatus:
@@ -78,8 +80,8 @@ class JobCalls(StatusCalls):
         return self.job(job_id)
 
     def retry_failed(self, job_id: int) -> JobStatus:
-        """Run again what has no result in a job that has failed."""
-        self._connections.call("retry_failed", job_id)
+        """Run again what has no result in a job that has failed; sent again after a lost answer, once."""
+        self._connections.call("retry_failed", job_id, uuid4())
         return self.job(job_id)
 
     def alter(

@@ -45,7 +45,7 @@ CREATE TABLE dependency (
 
 CREATE INDEX dependency_child_job_index ON dependency (child_job);
 
-CREATE INDEX dependency_due_index ON dependency (parent_job) WHERE due;
+CREATE INDEX dependency_due_index ON dependency (child_job) WHERE due;
 
 CREATE TABLE job_expiry (
     job_id BIGINT NOT NULL,

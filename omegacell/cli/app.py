@@ -55,6 +55,15 @@ class _Commands(TyperGroup):
             command = typer.main.get_command(point.load())
         return name, command, rest
 
+    def invoke(self, context: Any) -> Any:
+        """Run the command, to the last byte that it wrote."""
+        try:
+            result = super().invoke(context)
+            sys.stdout.flush()
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            raise failing.Escaped(error) from None
+        return result
+
 
 def build() -> typer.Typer:
     """All commands, in the order in which help lists them."""
@@ -105,6 +114,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.path.append(here)  # last: careful:Careful in this folder is found, and shadows nothing
     try:
         result = typer.main.get_command(build()).main(args=words, prog_name="omega", standalone_mode=False)
+    except failing.Escaped as escaped:
+        return failing.exit_code(escaped.error)
     except BaseException as error:
         return failing.exit_code(error)
     return result if isinstance(result, int) else 0

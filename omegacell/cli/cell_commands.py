@@ -40,7 +40,9 @@ def events(
 
     with connect() as cell:
         told = event_view.Told(cell)
-        for event in islice(cell.events(), limit or None):
+        happening = cell.events()
+        failing.say("listening; Ctrl-C ends")
+        for event in islice(happening, limit or None):
             if as_json:
                 emit(told.reply(event))
             else:
@@ -49,12 +51,12 @@ def events(
 
 def fsck(as_json: options.AsJson = False) -> None:
     """Check every invariant of the cell; exit with 1 if one is broken."""
-    from omegacell.cli import replies
+    from omegacell.cli import cell_replies
 
     with connect() as cell:
         found = cell.check()
     if as_json:
-        emit(replies.Checked(violations=found))
+        emit(cell_replies.Checked(violations=found))
     else:
         for one in found:
             print(f"{one.invariant}: {one.detail}")
@@ -72,7 +74,7 @@ def purge(
 ) -> None:
     """Forget jobs that ended long ago, with their outcomes, results and inputs, and old days of the log."""
     from omegacell.cellstate.settings import Settings
-    from omegacell.cli import replies
+    from omegacell.cli import cell_replies
 
     given = options.seconds(older_than, "--older-than")
     seconds = Settings().retention_seconds if given is None else given
@@ -82,7 +84,7 @@ def purge(
             raise typer.Exit(failing.FAILED)
         found = cell.purge(older_than=seconds)
     if as_json:
-        emit(replies.Purge(purged=found))
+        emit(cell_replies.Purge(purged=found))
     else:
         print(f"purged: jobs {found.jobs}, daily parts of the log and of outcomes {found.partitions}")
 
@@ -93,9 +95,9 @@ def version(as_json: options.AsJson = False) -> None:
     from omegacell.cellstate.tables import SCHEMA_VERSION
 
     if as_json:
-        from omegacell.cli import replies
+        from omegacell.cli import cell_replies
 
-        emit(replies.Version(version=__version__, database_schema=SCHEMA_VERSION))
+        emit(cell_replies.Version(version=__version__, database_schema=SCHEMA_VERSION))
     else:
         print(f"omegacell {__version__}, database schema {SCHEMA_VERSION}")
 
@@ -112,12 +114,12 @@ def schema(
     as_json: options.AsJson = False,
 ) -> None:
     """Print the JSON Schema of what a command's --json holds; without a command list those that have one."""
-    from omegacell.cli import replies, schemas
+    from omegacell.cli import cell_replies, schemas
 
     if command:
         print(schemas.schema_text(" ".join(command)), end="")
     elif as_json:
-        emit(replies.SchemaNames(commands=tuple(schemas.all_replies())))
+        emit(cell_replies.SchemaNames(commands=tuple(schemas.all_replies())))
     else:
         print("\n".join(schemas.all_replies()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omegacell.cellstate.model import Event
-from omegacell.cli import replies
+from omegacell.cli import cell_replies
 from omegacell.cli.output import moment
 from omegacell.client.cell import Cell
 from omegacell.client.ids import job_text
@@ -17,9 +17,9 @@ class Told:
         self._machines: dict[int, str] = {}
         self._schedulers: dict[int, str] = {}
 
-    def reply(self, event: Event) -> replies.Event:
+    def reply(self, event: Event) -> cell_replies.Event:
         """An event as --json has it."""
-        return replies.Event(
+        return cell_replies.Event(
             at=event.at,
             kind=event.kind,
             job=job_text(event.job_id) if event.job_id else "",

@@ -46,6 +46,14 @@ class Stopped(BaseException):
         self.number = number
 
 
+class Escaped(BaseException):
+    """Carries an error past the parser, which would make exit codes of its own of interrupts and broken pipes."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def exit_code(error: BaseException) -> int:
     """The code for what a command raised, after saying so; raises it again if it is a bug of ours."""
     match error:

@@ -38,13 +38,20 @@ def up(
         Literal["ray", "process"],
         typer.Option(help="Ray actors, or plain processes (lighter, faster to start)."),
     ] = "ray",
+    listen: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS[:PORT]",
+            help="Also serve the cell's PostgreSQL there, to whoever reaches it and has the DSN's password.",
+        ),
+    ] = "",
     foreground: Annotated[bool, typer.Option("--foreground", help="Run until Ctrl-C.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Start a local cell in the background; its data stay where they are from one time to the next."""
     from omegacell.cellstate.settings import Settings
     from omegacell.cellstate.spec import Resources
-    from omegacell.cli import replies
+    from omegacell.cli import cell_replies
     from omegacell.local_cell import state
     from omegacell.local_cell.launch import Keeper
     from omegacell.local_cell.plan import make_plan
@@ -58,10 +65,11 @@ def up(
         data_dir=state.data_dir(settings),
         owner_pid=os.getpid() if foreground else 0,
         settings=settings,
+        listen=listen,
     )
     keeper = Keeper(plan, tell=failing.say)
     if as_json:
-        emit(replies.Up(pid=keeper.pid, data_dir=str(keeper.data_dir), runtime=runtime, dsn=keeper.dsn))
+        emit(cell_replies.Up(pid=keeper.pid, data_dir=str(keeper.data_dir), runtime=runtime, dsn=keeper.dsn))
     else:
         print(
             f"the cell is up: process {keeper.pid}, data in {keeper.data_dir}, DSN {keeper.dsn}", flush=True
@@ -79,14 +87,14 @@ def up(
 def down(as_json: options.AsJson = False) -> None:
     """Stop the local cell and wait until nothing of it runs; its data stay."""
     from omegacell.cellstate.settings import Settings
-    from omegacell.cli import replies
+    from omegacell.cli import cell_replies
     from omegacell.local_cell import state
     from omegacell.local_cell.launch import stop_running
 
     settings = Settings()
     stopped = stop_running(settings)
     if as_json:
-        emit(replies.Down(stopped=stopped is not None, pid=stopped.pid if stopped is not None else 0))
+        emit(cell_replies.Down(stopped=stopped is not None, pid=stopped.pid if stopped is not None else 0))
     elif stopped is None:
         print(f"no cell is running in {state.data_dir(settings)}")
     else:

@@ -22,12 +22,12 @@ def add_to(app: typer.Typer) -> None:
 
 def machines(as_json: options.AsJson = False) -> None:
     """List machines, with what they have, what is used, and for whom one is reserved."""
-    from omegacell.cli import machine_view, replies
+    from omegacell.cli import cell_replies, machine_view
 
     with connect() as cell:
         found, reserved = cell.machines(), cell.reservations()
     if as_json:
-        emit(replies.Machines(machines=found, reservations=reserved))
+        emit(cell_replies.Machines(machines=found, reservations=reserved))
     else:
         machine_view.show(found, reserved)
 
@@ -49,9 +49,9 @@ def uncordon(machine: options.Machine, as_json: options.AsJson = False) -> None:
 
 
 def _show(machine: MachineStatus, as_json: bool) -> None:
-    from omegacell.cli import machine_view, replies
+    from omegacell.cli import cell_replies, machine_view
 
     if as_json:
-        emit(replies.OneMachine(machine=machine))
+        emit(cell_replies.OneMachine(machine=machine))
     else:
         print(f"{machine.name} {machine_view.state(machine)}, {machine.placements} placements")

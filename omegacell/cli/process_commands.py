@@ -57,14 +57,14 @@ def upgrade(
     from omegacell import migrations
     from omegacell.cellstate.settings import Settings
     from omegacell.cellstate.tables import SCHEMA_VERSION
-    from omegacell.cli import replies
+    from omegacell.cli import cell_replies
     from omegacell.client.connecting import find_dsn
 
     settings = Settings()
     chosen = schema or settings.schema_name
     migrations.upgrade(find_dsn(settings), chosen)
     if as_json:
-        emit(replies.Upgraded(schema=chosen, database_schema=SCHEMA_VERSION))
+        emit(cell_replies.Upgraded(schema=chosen, database_schema=SCHEMA_VERSION))
     else:
         print(f"schema {chosen} is at version {SCHEMA_VERSION}")
 

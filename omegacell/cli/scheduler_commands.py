@@ -32,12 +32,12 @@ def add_to(app: typer.Typer) -> None:
 
 def schedulers(as_json: options.AsJson = False) -> None:
     """List schedulers, with what they did since they registered."""
-    from omegacell.cli import replies, scheduler_view
+    from omegacell.cli import cell_replies, scheduler_view
 
     with connect() as cell:
         found = cell.schedulers()
     if as_json:
-        emit(replies.Schedulers(schedulers=found))
+        emit(cell_replies.Schedulers(schedulers=found))
     else:
         scheduler_view.show(found)
 
@@ -55,25 +55,25 @@ def conflicts(
     as_json: options.AsJson = False,
 ) -> None:
     """Count the claims that were refused for a conflict: where, over what, by whom, and to whom they lost."""
-    from omegacell.cli import replies, scheduler_view
+    from omegacell.cli import cell_replies, scheduler_view
 
     keys = tuple(by.split(","))
     seconds = options.seconds(since, "--since") or 0.0
     with connect() as cell:
         found = cell.conflicts(by=keys, since=seconds)
     if as_json:
-        emit(replies.Conflicts(by=keys, since_seconds=seconds, conflicts=tuple(found)))
+        emit(cell_replies.Conflicts(by=keys, since_seconds=seconds, conflicts=tuple(found)))
     else:
         scheduler_view.show_conflicts(keys, found)
 
 
 def policies(as_json: options.AsJson = False) -> None:
     """List the placement policies and scheduler kinds that are installed here."""
-    from omegacell.cli import replies, scheduler_view
+    from omegacell.cli import cell_replies, scheduler_view
     from omegacell.schedulers import kinds, plugins
 
     if as_json:
-        emit(replies.Policies(policies=plugins.names(plugins.POLICIES), scheduler_kinds=kinds.names()))
+        emit(cell_replies.Policies(policies=plugins.names(plugins.POLICIES), scheduler_kinds=kinds.names()))
     else:
         scheduler_view.show_installed()
 
@@ -121,20 +121,22 @@ def scale(
     as_json: options.AsJson = False,
 ) -> None:
     """Ask the local cell to keep so many schedulers of a kind; it starts or drains some."""
-    from omegacell.cli import replies
+    from omegacell.cli import cell_replies
+    from omegacell.schedulers import kinds
 
+    kinds.load(kind)  # the local cell would look in vain for one that is not installed here
     with connect() as cell:
         cell.scale_schedulers(kind, count)
     if as_json:
-        emit(replies.Fleet(kind=kind, count=count))
+        emit(cell_replies.Fleet(kind=kind, count=count))
     else:
         print(f"{count} schedulers of kind {kind} are wanted; omega schedulers shows those that live")
 
 
 def _show(scheduler: SchedulerStatus, as_json: bool) -> None:
-    from omegacell.cli import replies, scheduler_view
+    from omegacell.cli import cell_replies, scheduler_view
 
     if as_json:
-        emit(replies.OneScheduler(scheduler=scheduler))
+        emit(cell_replies.OneScheduler(scheduler=scheduler))
     else:
         print(scheduler_view.line(scheduler))

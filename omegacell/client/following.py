@@ -126,7 +126,7 @@ class _Copied:
         if gap > 0:
             self._say(
                 f"{gap} bytes of {STREAMS[stream]} are gone: it is longer than the worker keeps "
-                f"(OMEGA_LOG_LIMIT_BYTES)"
+                f"(OMEGA_LOG_FILE_BYTES)"
             )
 
 

@@ -118,5 +118,5 @@ def missing_before(tail: str, stream: str, worker: WorkerStatus | None) -> str:
     limit = Settings().log_tail_bytes
     if not tail or len(tail.encode()) < limit:
         return ""
-    where = f"the files on host {worker.host} have the whole" if worker else "its machine was lost"
+    where = f"the files on host {worker.host} have more" if worker else "its machine was lost"
     return f"of {STREAMS[stream]} only the last {limit} bytes were kept (OMEGA_LOG_TAIL_BYTES of the worker); {where}"

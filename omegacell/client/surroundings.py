@@ -12,6 +12,7 @@ from omegacell.cellstate.model import JobSpec, TaskKind
 from omegacell.cellstate.spec import storable
 
 _INHERITED = ("PATH", "VIRTUAL_ENV")
+_INSTALLED = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
 def with_surroundings(spec: JobSpec) -> JobSpec:
@@ -39,13 +40,12 @@ def _directory() -> str:
 
 def user_paths() -> list[str]:
     """Absolute entries of sys.path that are neither the standard library's nor site-packages, in order."""
-    installed = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     entries = [Path(entry or _directory()).absolute() for entry in sys.path]
     own = [
         entry
         for entry in entries
         if not {"site-packages", "dist-packages"} & set(entry.parts)
-        and not any(entry == folder or folder in entry.parents for folder in installed)
+        and not any(entry == folder or folder in entry.parents for folder in _INSTALLED)
         and entry.is_dir()
     ]
     return list(dict.fromkeys(map(str, own)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegacell.cellstate.model import JobState, SchedulerStatus, Violation
 from omegacell.cellstate.spec import Job, Resources
-from omegacell.cli import replies, scheduler_view
+from omegacell.cli import cell_replies, scheduler_view
 from omegacell.cli.output import emit, table
 from omegacell.client.cell import Cell
 from omegacell.client.handles import JobHandle
@@ -150,12 +150,12 @@ def _show(figures: Figures) -> None:
 def _show_json(figures: Figures) -> None:
     words, story = figures.words, figures.story
     emit(
-        replies.Demo(
-            identifiers=replies.Identifiers(
+        cell_replies.Demo(
+            identifiers=cell_replies.Identifiers(
                 files=words.files, tokens=words.tokens, most_common=tuple(words.identifiers.most_common(10))
             ),
-            shell_commands=replies.ShellCommands(count=COMMANDS, lines=figures.lines),
-            service=replies.Beacons(
+            shell_commands=cell_replies.ShellCommands(count=COMMANDS, lines=figures.lines),
+            service=cell_replies.Beacons(
                 replicas=REPLICAS, killed_pid=story.killed, successor_pid=story.successor
             ),
             schedulers=figures.schedulers,

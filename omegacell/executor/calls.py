@@ -6,7 +6,7 @@ import hashlib
 import pickle
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -22,41 +22,54 @@ _REFERENCE = b"\x93"
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
-    """A function as tasks name it: the digest of its pickle, and the pickle."""
+class Pickle:
+    """A pickled function, or another object of many tasks, and the digest by which tasks name it."""
 
     key: bytes
-    pickled: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One task: the pickled (args, kwargs) for a function, or if `many` a pickled list of args."""
+    """One task: the pickled (args, kwargs) for a function, or if `many` a pickled list of args; `parts` of them."""
 
-    function: Function
+    function: Pickle
     many: bool
     data: bytes
+    parts: Sequence[Pickle] = ()
 
     def input(self, known: Collection[bytes]) -> bytes:
-        """The task's input; it brings the function along unless the job has it (its key is among `known`)."""
-        function = self.function
-        pickled = b"" if function.key in known else function.pickled
-        return pickle.dumps(((function.key, pickled, self.many, self.data), {}), 5)
+        """The task's input; it brings along what the job does not have (keys of what that has are `known`)."""
+        function, *parts = ((one.key, b"" if one.key in known else one.data) for one in self.pickles)
+        return pickle.dumps(((*function, self.many, self.data, parts), {}), 5)
+
+    @property
+    def pickles(self) -> tuple[Pickle, ...]:
+        """The function, and then the parts."""
+        return (self.function, *self.parts)
 
     @property
     def size(self) -> int:
-        """About how many bytes its input has."""
-        return len(self.data) + len(self.function.pickled)
+        """About how many bytes its input has at most."""
+        return len(self.data) + sum(len(one.data) for one in self.pickles)
 
 
-def call(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> Call:
+def call(
+    function: Pickle, args: Sequence[Any], kwargs: Mapping[str, Any], parts: Sequence[Pickle] = ()
+) -> Call:
     """A call of the function; SpecInvalid if the arguments do not pickle."""
-    return Call(function, False, dump((args, kwargs)))
+    return Call(function, False, dump((args, kwargs)), parts)
 
 
-def chunk_call(function: Function, chunk: Sequence[Sequence[Any]]) -> Call:
+def chunk_call(function: Pickle, chunk: Sequence[Sequence[Any]]) -> Call:
     """A task that calls the function with each of these args."""
     return Call(function, True, dump(chunk))
+
+
+def pickled(value: object) -> Pickle:
+    """What many tasks name by a key; SpecInvalid if it does not pickle."""
+    data = pickling.dump(value)
+    return Pickle(hashlib.sha256(data).digest()[:16], data)
 
 
 def dump(value: object) -> bytes:
@@ -77,18 +90,18 @@ class Functions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Callable[..., Any], tuple[Function, list[object]]] = OrderedDict()
+        self._kept: OrderedDict[Callable[..., Any], tuple[Pickle, list[object]]] = OrderedDict()
 
-    def pickled(self, function: Callable[..., Any]) -> Function:
+    def pickled(self, function: Callable[..., Any]) -> Pickle:
         """The function as tasks name it; SpecInvalid if it does not pickle."""
         if not _unchanging(function):
-            return _pickled(function)
+            return pickled(function)
         with self._lock:
             known, stood_for = self._kept.get(function, (None, []))
         if known is not None and (not stood_for or _same(stood_for, _named_by(function))):
             return known
-        made = _pickled(function)
-        by_value = b"_make_function" in made.pickled
+        made = pickled(function)
+        by_value = b"_make_function" in made.data
         with self._lock:
             self._kept[function] = made, list(_named_by(function)) if by_value else []
             if len(self._kept) > _FUNCTIONS_KEPT:
@@ -99,11 +112,6 @@ class Functions:
         """Let go of what is kept."""
         with self._lock:
             self._kept.clear()
-
-
-def _pickled(function: Callable[..., Any]) -> Function:
-    pickled = pickling.dump(function)
-    return Function(hashlib.sha256(pickled).digest()[:16], pickled)
 
 
 def _unchanging(function: Callable[..., Any]) -> bool:

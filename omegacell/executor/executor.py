@@ -6,7 +6,7 @@ import itertools
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,7 +15,7 @@ from omegacell.cellstate.settings import Settings
 from omegacell.client import pickling
 from omegacell.client.cell import Cell
 from omegacell.client.ids import job_text
-from omegacell.executor.calls import Functions, call, chunk_call
+from omegacell.executor.calls import Functions, Pickle, call, chunk_call
 from omegacell.executor.future import TaskFuture
 from omegacell.executor.ledger import Entry
 from omegacell.executor.open_job import OpenJob, prepared
@@ -85,9 +85,15 @@ class Executor(futures.Executor):
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> futures.Future[_T]:
         """As the standard library's: returns at once; what does not pickle is the future's exception."""
+        return self.submit_with((), fn, *args, **kwargs)
+
+    def submit_with(
+        self, parts: Sequence[Pickle], fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> futures.Future[_T]:
+        """As submit(), where the arguments refer to `parts` that many tasks have in common (remote.Part)."""
         future = TaskFuture(self._pool)
         try:
-            task = call(self._functions.pickled(fn), args, kwargs)
+            task = call(self._functions.pickled(fn), args, kwargs, parts)
         except SpecInvalid as error:
             self._pool.put(())
             future.end(None, error)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from copy import copy
 from typing import Any
 
 from joblib.parallel import AutoBatchingMixin, FallbackToBackend, ParallelBackendBase, SequentialBackend
@@ -12,7 +14,12 @@ from joblib.parallel import AutoBatchingMixin, FallbackToBackend, ParallelBacken
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.spec import Resources
 from omegacell.client.cell import Cell
+from omegacell.executor.calls import Pickle, pickled
 from omegacell.executor.executor import Executor
+from omegacell.executor.remote import Part
+
+_PART_BYTES = 2**16
+"""An argument this large is worth a reference; smaller ones travel with their tasks."""
 
 
 class OmegaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]  # joblib has no types
@@ -39,6 +46,7 @@ class OmegaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._fields = {"name": "joblib", **fields}
         self._cpu_milli = _resources(fields.get("resources")).amounts().cpu_milli
         self._executor: Executor | None = None
+        self._parts = _Parts()
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """So many tasks at a time; negative ones count down from what the cell's CPUs hold."""
@@ -57,13 +65,15 @@ class OmegaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
         fields = {**self._fields, "env": {**self._environment(), **self._fields.get("env", {})}}
+        self._parts = _Parts()
         self._executor = Executor(found, cell=self._connected(), **fields)
         return found
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any] | None = None) -> Future[Any]:
         """One batch as one task."""
         assert self._executor is not None
-        future = self._executor.submit(_run, func)
+        parts, batch = self._parts.taken_out(func)
+        future = self._executor.submit_with(parts, _run, batch)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -77,6 +87,7 @@ class OmegaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False)
+        self._parts = _Parts()
         self.reset_batch_stats()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
@@ -121,6 +132,42 @@ class OmegaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             self._cell = connect()
             weakref.finalize(self, self._cell.close)
         return self._cell
+
+
+class _Parts:
+    """Large arguments that the batches of one call share: each is pickled once, and travels once where it can.
+
+    Recognized by identity, and as it was when first met, as joblib does with its memory maps.
+    """
+
+    def __init__(self) -> None:
+        self._met: dict[int, tuple[object, Pickle]] = {}
+
+    def taken_out(self, batch: Any) -> tuple[list[Pickle], Any]:
+        """What a batch shares with others, and the batch with references in its place."""
+        parts: dict[bytes, Pickle] = {}
+
+        def light(value: object) -> object:
+            if _size(value) < _PART_BYTES:
+                return value
+            if id(value) not in self._met:
+                self._met[id(value)] = value, pickled(value)
+            part = self._met[id(value)][1]
+            parts[part.key] = part
+            return Part(part.key)
+
+        lighter = copy(batch)
+        lighter.items = [
+            (function, [light(one) for one in args], {name: light(one) for name, one in kwargs.items()})
+            for function, args, kwargs in batch.items
+        ]
+        return list(parts.values()), lighter
+
+
+def _size(value: object) -> int:
+    """About how many bytes its data take: of arrays, sparse matrices, data frames, texts."""
+    sizes = [getattr(value, "nbytes", 0), getattr(getattr(value, "data", None), "nbytes", 0)]
+    return max(sys.getsizeof(value, 0), *(size for size in sizes if isinstance(size, int)), 0)
 
 
 def _again(nesting_level: int | None, threads: int | None, fields: dict[str, Any]) -> OmegaBackend:

@@ -59,9 +59,10 @@ class OpenJob:
         self.name = submission.spec.name
         self.lease_seconds = submission.lease_seconds
         self._making = threading.Lock()
-        self._functions: Mapping[bytes, bytes] = {}
+        self._pickles: Mapping[bytes, bytes] = {}
         self._tasks = 0
         self._job_id = 0
+        self._closed = False
 
     @property
     def job_id(self) -> int:
@@ -73,12 +74,11 @@ class OpenJob:
         """For messages: job j7 (executor)."""
         return f"job {job_text(self._job_id)} ({self.name})" if self._job_id else f"job {self.name}"
 
-    def make(self) -> int:
-        """Its number; without tasks if none were stored before."""
+    def make(self) -> None:
+        """See to it that it is there, without tasks if none were stored before; no effect after close()."""
         with self._making:
-            if not self._job_id:
+            if not self._job_id and not self._closed:
                 self._submit(())
-            return self._job_id
 
     def add(self, calls: Sequence[Call]) -> None:
         """Store these as the next tasks, in this order. For one thread."""
@@ -86,12 +86,14 @@ class OpenJob:
             if not self._job_id:
                 self._submit(calls)
                 return
-        inputs = [call.input(self._functions) for call in calls]
+        inputs = [call.input(self._pickles) for call in calls]
         self._store.append(self._job_id, self._tasks, inputs)
         self._tasks += len(calls)
 
     def close(self) -> None:
         """Let it end with its tasks."""
+        with self._making:
+            self._closed = True
         if self._job_id:
             with suppress(NotFound):
                 self._store.close_job(self._job_id)
@@ -110,14 +112,14 @@ class OpenJob:
             return None
 
     def _submit(self, calls: Sequence[Call]) -> None:
-        """The functions of the first tasks are part of the job: each process gets them once, not with every task."""
-        self._functions = {call.function.key: call.function.pickled for call in calls}
+        """What the first tasks name becomes a part of the job: each process gets it once, not with every task."""
+        self._pickles = {one.key: one.data for call in calls for one in call.pickles}
         executor = self._submission.submission_id.hex
-        payload = pickling.dump(Calls(executor, self._functions, self._initializer))
+        payload = pickling.dump(Calls(executor, self._pickles, self._initializer))
         complete = replace(
             self._submission,
             spec=replace(self._submission.spec, task_count=len(calls), payload=payload),
-            inputs=tuple(call.input(self._functions) for call in calls),
+            inputs=tuple(call.input(self._pickles) for call in calls),
         )
         self._job_id = self._store.submit([complete])[0].job_id
         self._tasks = len(calls)

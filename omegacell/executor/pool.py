@@ -44,14 +44,14 @@ class Pool:
         """Owe these futures. Returns before their tasks are stored; RuntimeError if nothing more is taken."""
         self.check_process()
         exits.check()
-        self._ledger.put(entries)
         if self._fetching is None:
             self._start()
+        self._ledger.put(entries)
 
     def make_job(self) -> int:
-        """The job's number; it is made now, if no task has made it."""
+        """The job's number; it is made now, if no task has made it. 0 if it never will be."""
         self.check_process()
-        if not self.job.job_id and not self._ledger.closed:
+        if not self.job.job_id and (not self._ledger.closed or self._ledger.owed()):
             self._start()
             self.job.make()
         return self.job.job_id
@@ -85,11 +85,14 @@ class Pool:
                     found.end_cancelled()
 
     def placed(self, future: TaskFuture) -> bool:
-        """Whether its task holds a place on a machine now."""
+        """Whether its task holds a place on a machine now, as far as the store can be asked."""
         self.check_process()
-        return (
-            future.index >= 0 and bool(self.job.job_id) and self._placed.holds(self.job.job_id, future.index)
-        )
+        if future.index < 0 or not self.job.job_id:
+            return False
+        try:
+            return self._placed.holds(self.job.job_id, future.index)
+        except (NotFound, StoreUnavailable):
+            return False
 
     # The end
 
@@ -123,7 +126,8 @@ class Pool:
 
     def _start(self) -> None:
         with self._starting:
-            if self._fetching is not None:
+            # Once closed it is over, and so may be the cell's connection.
+            if self._fetching is not None or self._ledger.closed:
                 return
             storing = Storing(self.job, self._ledger, announce=self._cell.announce, lost=self._lose)
             fetching = Fetching(
@@ -157,9 +161,8 @@ class Pool:
             work()
         except Exception as error:
             text = " ".join(str(error).split())
-            self._break(
-                f"{self.job.text} is out of reach of its executor: {type(error).__name__}: {text}", error
-            )
+            sentence = f"the executor of {self.job.text} cannot go on: {type(error).__name__}: {text}"
+            self._break(sentence, error)
 
     def _finish(self) -> None:
         with self._starting:

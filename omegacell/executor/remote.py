@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -18,9 +18,29 @@ from cloudpickle import cloudpickle
 _FUNCTIONS_KEPT = 64
 """Per process: a function may hold a model of hundreds of megabytes, and a program may make one per call."""
 
+_PARTS_KEPT = 8
+"""Per process, and no fewer than a task has: they are large."""
+
 _functions: OrderedDict[tuple[str, bytes], Callable[..., Any]] = OrderedDict()
+_parts: OrderedDict[bytes, Any] = OrderedDict()
 _globals_of: dict[tuple[str, str], dict[str, Any]] = {}
 _initialized: set[str] = set()
+
+
+class Part:
+    """In arguments, in the place of what many tasks have in common: it unpickles as that."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+        """As what stands under the key in the process that loads it."""
+        return part, (self.key,)
+
+
+def part(key: bytes) -> Any:
+    """What this process keeps under the key."""
+    return _parts[key]
 
 
 class InitializerFailed(Exception):
@@ -28,20 +48,29 @@ class InitializerFailed(Exception):
 
 
 class Calls:
-    """The callable of an executor's job. `functions` are pickles by key; tasks of others bring theirs along.
+    """The callable of an executor's job. `pickles` are functions and parts by key; tasks bring others along.
 
     `executor` is the executor's own name among all, `initializer` the pickled (initializer, initargs) or empty.
     """
 
-    def __init__(self, executor: str, functions: Mapping[bytes, bytes], initializer: bytes = b"") -> None:
+    def __init__(self, executor: str, pickles: Mapping[bytes, bytes], initializer: bytes = b"") -> None:
         self.executor = executor
-        self.functions = functions
+        self.pickles = pickles
         self.initializer = initializer
 
-    def __call__(self, key: bytes, pickled: bytes, many: bool, data: bytes) -> Any:
-        """Call the function of `key` with the pickled (args, kwargs); `many`: with each of a list of args."""
+    def __call__(
+        self, key: bytes, pickled: bytes, many: bool, data: bytes, parts: Sequence[tuple[bytes, bytes]]
+    ) -> Any:
+        """Call the function of `key` with the pickled (args, kwargs); `many`: with each of a list of args.
+
+        `parts`, keys and pickles, are what the arguments refer to. A pickle is empty where the job has it.
+        """
         if self.initializer and self.executor not in _initialized:
             self._initialize()
+        for part_key, part_pickled in parts:
+            self._keep_part(part_key, part_pickled)
+        while len(_parts) > max(_PARTS_KEPT, len(parts)):
+            _parts.popitem(last=False)
         function = self._function(key, pickled)
         if many:
             return [function(*args) for args in self._load(data)]
@@ -61,12 +90,19 @@ class Calls:
         own_key = (self.executor, key)
         known = _functions.get(own_key)
         if known is None:
-            known = _functions[own_key] = self._load(pickled or self.functions[key])
+            known = _functions[own_key] = self._load(pickled or self.pickles[key])
             if len(_functions) > _FUNCTIONS_KEPT:
                 _functions.popitem(last=False)
         else:
             _functions.move_to_end(own_key)
         return known
+
+    def _keep_part(self, key: bytes, pickled: bytes) -> None:
+        if key not in _parts:
+            value = _parts[key] = self._load(pickled or self.pickles[key])
+            if hasattr(value, "setflags"):
+                value.setflags(write=False)  # other tasks see the same array
+        _parts.move_to_end(key)
 
     def _load(self, pickled: bytes) -> Any:
         # Without an initializer every function has globals of its own, as new as its pickle.

@@ -33,6 +33,8 @@ class Storing:
                 try:
                     self._job.add([entry.call for entry in batch])
                 except (NotFound, SpecInvalid):
+                    if not self._job.job_id:
+                        raise  # it cannot even be made
                     self._lost()
                     continue
                 self._ledger.confirm()

@@ -50,55 +50,53 @@ def local(
     `data_dir` keeps the cell's data for the next time; without it they are gone with the cell. OMEGA_DSN and
     OMEGA_RAY_ADDRESS put a real PostgreSQL and a real Ray in the place of the cell's own.
     """
-    return _start(
-        words=[runtime],
-        machines=machines,
-        schedulers=schedulers,
-        machine=machine,
-        runtime=runtime,
-        data_dir=data_dir,
-    )
+
+    def plan() -> Plan:
+        from omegacell.cellstate.settings import Settings
+
+        return _plan(
+            Settings(),
+            machines=machines,
+            schedulers=schedulers,
+            machine=machine,
+            runtime=runtime,
+            data_dir=None if data_dir is None else Path(data_dir),
+        )
+
+    # Settings themselves take a while to import; they ignore case.
+    is_named = any(name.upper() == "OMEGA_DSN" and value for name, value in os.environ.items())
+    temporary = ["temporary"] if data_dir is None and not is_named else []
+    return _start(plan, [runtime, *temporary])
 
 
 def volatile(
     machines: int = 1, schedulers: Mapping[str, int] | None = None, *, machine: Resources | None = None
 ) -> Cell:
-    """A local cell of processes for tests: its PostgreSQL does not care for what a crash of this host would leave."""
-    return _start(
-        words=["process", "volatile"],
-        machines=machines,
-        schedulers=schedulers,
-        machine=machine,
-        runtime="process",
-        data_dir=None,
-    )
+    """A local cell of processes for tests, with a PostgreSQL of its own whatever OMEGA_DSN names.
 
+    That does not care for what a crash of this host would leave.
+    """
 
-def _start(
-    *,
-    words: list[str],
-    machines: int,
-    schedulers: Mapping[str, int] | None,
-    machine: Resources | None,
-    runtime: Runtime,
-    data_dir: str | Path | None,
-) -> Cell:
     def plan() -> Plan:
         from omegacell.cellstate.settings import Settings
-        from omegacell.local_cell.plan import make_plan
 
-        return make_plan(
-            machines=machines,
-            schedulers=DEFAULT_SCHEDULERS if schedulers is None else schedulers,
-            machine=machine,
-            runtime=runtime,
-            data_dir=None if data_dir is None else Path(data_dir),
-            owner_pid=os.getpid(),
-            settings=Settings(),
+        alone = Settings().model_copy(update={"dsn": "", "ray_address": ""})
+        return _plan(
+            alone, machines=machines, schedulers=schedulers, machine=machine, runtime="process", data_dir=None
         )
 
-    temporary = ["temporary"] if data_dir is None and not os.environ.get("OMEGA_DSN") else []
-    keeper = Keeper(plan, words=[*words, *temporary], meanwhile=_load)
+    return _start(plan, ["process", "temporary", "volatile"])
+
+
+def _plan(settings: Settings, *, schedulers: Mapping[str, int] | None, **asked: Any) -> Plan:
+    from omegacell.local_cell.plan import make_plan
+
+    chosen = DEFAULT_SCHEDULERS if schedulers is None else schedulers
+    return make_plan(schedulers=chosen, owner_pid=os.getpid(), settings=settings, **asked)
+
+
+def _start(plan: Callable[[], Plan], words: Sequence[str]) -> Cell:
+    keeper = Keeper(plan, words=words, meanwhile=_load)
     from omegacell.cellstate.settings import Settings
     from omegacell.client.connecting import open_cell
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from omegacell.workers.serve import WorkerOptions
 
 _TEND_SECONDS = 1.0
+_REACH_SECONDS = 10.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _STOP_SECONDS = 15.0
 _ORPHANS_SECONDS = 3.0
@@ -85,12 +87,16 @@ class RayRuntime:
     def _join(self) -> None:
         import ray
 
+        address = self._plan.ray_address
         try:
-            ray.init(address=self._plan.ray_address, namespace="omegacell", log_to_driver=False)
-        except ConnectionError as error:
+            host, colon, port = address.removeprefix("ray://").rpartition(":")
+            if colon and port.isdecimal():  # Ray itself would try for minutes
+                socket.create_connection((host, int(port)), timeout=_REACH_SECONDS).close()
+            ray.init(address=address, namespace="omegacell", log_to_driver=False)
+        except OSError as error:
             first = str(error).strip().splitlines()[0]
             raise StoreUnavailable(
-                f"Ray at {self._plan.ray_address} cannot be reached ({first}); check that it runs there and that "
+                f"Ray at {address} cannot be reached ({first}); check that it runs there and that "
                 "OMEGA_RAY_ADDRESS is right"
             ) from error
         self._check_reach()
@@ -151,7 +157,9 @@ class RayRuntime:
     def _start_scheduler(self, name: str, kind: str) -> Any:
         from omegacell.schedulers.actor import start_scheduler
 
-        return start_scheduler(kind, name=name, dsn=self._dsn, schema=Settings().schema_name)
+        return start_scheduler(
+            kind, name=name, dsn=self._dsn, schema=Settings().schema_name, sys_path=self._plan.sys_path
+        )
 
     def tend(self, fleet: Fleet) -> None:
         """Look after what Ray does not: schedulers that are wished for or have ended, nodes that come and go."""

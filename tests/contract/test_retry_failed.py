@@ -153,6 +153,21 @@ def test_its_limit_of_failures_counts_anew(
     )
 
 
+def test_when_it_was_first_placed_stays_as_it_was(
+    scene: Scene, worker: WorkerHand, scheduler: SchedulerHand
+) -> None:
+    job_id = ended_so(scene, worker, scheduler, scene.submit(), FAILED)
+    before = scene.job(job_id)
+    scene.clock.advance(1.0)
+    scene.store.retry_failed(job_id)
+    ended_so(scene, worker, scheduler, job_id, SUCCEEDED)
+    status = scene.job(job_id)
+    assert (status.first_placed_at, status.first_attempt_at) == (
+        before.first_placed_at,
+        before.first_attempt_at,
+    )
+
+
 def test_its_deadline_is_dropped(scene: Scene, worker: WorkerHand, scheduler: SchedulerHand) -> None:
     job_id = scene.submit(tasks=2, deadline_seconds=30.0)
     scene.clock.advance(31.0)
@@ -197,6 +212,8 @@ def test_one_that_was_cancelled_or_has_not_ended_is_refused(
         case "gave up":
             scheduler.claim()
             scheduler.settle(job_id, gave_up=True)
+        case _:
+            pass
     before = scene.job(job_id)
     with pytest.raises(SpecInvalid, match=f"j{job_id}"):
         scene.store.retry_failed(job_id)

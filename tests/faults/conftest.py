@@ -17,6 +17,8 @@ from tests.faults.rivals import Arena
 _EXPECTED = re.compile(
     r"is not the current one;"  # a fence that held: the call of an earlier incarnation
     r"|holds it and is alive;"  # a machine that another worker has registered meanwhile
+    r"|expected one that has failed:"  # a job that another has told to run again meanwhile
+    r"|does not exist in this cell;"  # one that a purge has forgotten meanwhile
 )
 
 

@@ -18,6 +18,7 @@ from omegacell.cellstate.model import CommitMode, Detection
 from omegacell.cli import failing
 from omegacell.embedded_postgres import EmbeddedPostgres
 from tests.live.conftest import OMEGA, Command
+from tests.live.schema import validate
 from tests.processes import eventually
 
 _OTHERS = (
@@ -89,6 +90,7 @@ def test_command_says_in_json_what_was_measured(database: str) -> None:
     command = Command(env={"OMEGA_DSN": database})
     words = ("--claims", "2", "--machines", "1", "--placements", "10", "--repeat", "2", "--json")
     told = command("bench", "commit", *words).told
+    validate("bench commit", told)
     (result,) = told["results"]
     assert (result["claims"], result["feature"], result["relative_to_none"]["min"]) == (2, "none", 1.0)
     assert result["placements_per_s"]["min"] <= result["placements_per_s"]["max"]

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.live.conftest import Command
+from tests.live.schema import validate
 
 
 @pytest.fixture
@@ -28,6 +29,7 @@ def test_the_demo_shows_competing_schedulers_ends_well_and_leaves_nothing(folder
     said = Command(env={"HOME": str(home), "TMPDIR": str(temporary)}).installed("demo", "--json")
     assert said.code == 0, said.err
     told = said.told
+    validate("demo", told)
     assert told["identifiers"]["most_common"][0][0] == "self"
     assert told["shell_commands"]["count"] == 200
     assert told["service"]["successor_pid"] not in (0, told["service"]["killed_pid"])

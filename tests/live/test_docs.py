@@ -1,8 +1,8 @@
 """What the pages of docs/ show is run as it stands, a page at a time, beside one cell for all of them.
 
-The rule for pages: a block of python, yaml or toml whose first line is a comment with a file's name is written to that file;
-every other block of python is part of the page's one program; console lines that begin with $ are run by a shell. All in
-the order of the page: a program's part is run before the console block that follows it.
+The rule for pages: a block of python, yaml or toml whose first line is a comment with a file's name is written to
+that file; the other blocks of python up to a console block are one program; console lines that begin with $ are run by
+a shell. All in the order of the page.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ CASES: Mapping[str, tuple[int, Words]] = {
     "cancel": (0, lambda s: ("cancel", s.submit(command=["sleep", "1000"]))),
     "conflicts": (0, lambda s: ("conflicts", "--by", "machine,rival,dimension,scheduler", "--since", "1h")),
     "db upgrade": (0, lambda s: ("db", "upgrade")),
+    "down": (0, lambda s: ("--data-dir", "/nowhere", "down")),
     "drain": (0, lambda s: ("drain", "--keep", s.machine)),
     "explain": (0, lambda s: ("explain", s.failed)),
     "fsck": (0, lambda s: ("fsck",)),
@@ -78,11 +80,11 @@ CASES: Mapping[str, tuple[int, Words]] = {
     "purge": (0, lambda s: ("purge", "--yes")),
     "release": (0, lambda s: ("release", s.succeeded)),
     "results": (1, lambda s: ("results", s.failed)),
-    "retry": (0, lambda s: ("retry", s.failed)),
+    "retry": (0, lambda s: ("retry", s.succeeded)),
     "run": (7, lambda s: ("run", "--", "sh", "-c", "echo out; exit 7")),
     "scale": (0, lambda s: ("scale", "every", "2")),
     "scheduler hold": (0, lambda s: ("scheduler", "hold", "batch-0")),
-    "scheduler policy": (0, lambda s: ("scheduler", "policy", "batch-0", "best_fit")),
+    "scheduler policy": (0, lambda s: ("scheduler", "policy", "batch-0", "")),
     "scheduler release": (0, lambda s: ("scheduler", "release", "batch-0")),
     "scheduler scale": (0, lambda s: ("scheduler", "scale", "batch", "1")),
     "schedulers": (0, lambda s: ("schedulers",)),
@@ -97,7 +99,7 @@ CASES: Mapping[str, tuple[int, Words]] = {
 
 _STDIN = json.dumps([{"command": ["true"]}, {"command": ["false"]}])
 
-_ELSEWHERE = {"bench commit", "demo", "down", "events", "scheduler drain", "up"}
+_ELSEWHERE = {"bench commit", "demo", "events", "scheduler drain", "up"}
 
 
 def test_no_command_is_left_out() -> None:
@@ -125,44 +127,58 @@ def _json(scene: Scene, words: tuple[str, ...]) -> Said:
     return scene.omega(*words[:at], "--json", *words[at:])
 
 
-def test_events_are_a_stream_of_names(scene: Scene) -> None:
+def test_events_are_a_stream_of_names_until_it_is_interrupted(scene: Scene) -> None:
     watching = subprocess.Popen(
-        [OMEGA, "events", "--json"], stdout=subprocess.PIPE, text=True, env={**os.environ, **scene.omega.env}
+        [OMEGA, "events", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **scene.omega.env},
     )
     try:
-        told: list[dict[str, Any]] = []
         assert watching.stdout is not None
-        while not any(one["kind"] == "job_ended" for one in told):
-            if not told:
-                scene.submit(command=["true"], name="seen")  # until the command listens
+        assert watching.stderr is not None
+        assert "listening" in watching.stderr.readline()
+        job_id = scene.submit(command=["true"], name="seen")
+        told: list[dict[str, Any]] = []
+        while not any(one["kind"] == "job_ended" and one["job"] == job_id for one in told):
             told.append(json.loads(watching.stdout.readline()))
+        watching.send_signal(signal.SIGINT)
+        said = watching.communicate(timeout=COMMAND_SECONDS)[1]
     finally:
-        watching.send_signal(2)
-        assert watching.wait(COMMAND_SECONDS) == 130
-        watching.stdout.close()
+        watching.kill()
+        watching.communicate()
+    assert (watching.returncode, said) == (130, "omega: interrupted\n")
     for one in told:
         validate("events", one)
-    placed = next(one for one in told if one["kind"] == "placed")
-    assert (placed["scheduler"], placed["job"][0], placed["machine"] != "") == ("batch-0", "j", True)
+    placed = next(one for one in told if one["kind"] == "placed" and one["job"] == job_id)
+    assert (placed["scheduler"], placed["count"], placed["machine"][:-1]) == (
+        "batch-0",
+        1,
+        scene.machine[:-1],
+    )
 
 
-def test_a_scheduler_that_is_drained_ends(scene: Scene) -> None:
+def test_a_scheduler_takes_another_policy_while_it_runs_and_ends_when_it_is_drained(database: str) -> None:
+    omega = Command(env={"OMEGA_DSN": database})
     running = subprocess.Popen(
         [OMEGA, "scheduler", "run", "batch", "--name", "extra"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, **scene.omega.env},
+        env={**os.environ, **omega.env},
     )
     try:
         assert running.stdout is not None
         assert json.loads(running.stdout.readline())["scheduler"] == "extra"
-        told = scene.omega("scheduler", "drain", "--json", "extra").told
+        assert omega("scheduler", "policy", "extra", "best_fit").out == "extra up, policy best_fit\n"
+        assert omega("scheduler", "hold", "extra").out == "extra held, policy best_fit\n"
+        assert omega("scheduler", "release", "extra").out == "extra up, policy best_fit\n"
+        told = omega("scheduler", "drain", "--json", "extra").told
         validate("scheduler drain", told)
         assert told["scheduler"]["wanted"] == "drain"
         assert running.wait(COMMAND_SECONDS) == 0
-        running.stdout.close()
     finally:
         running.kill()
-        running.wait()
-    assert "gone" in next(line for line in scene.omega("schedulers").out.splitlines() if "extra" in line)
+        running.communicate()
+    assert [line.split()[2] for line in omega("schedulers").out.splitlines()] == ["STATE", "gone"]

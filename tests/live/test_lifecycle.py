@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+import omegacell
+from omegacell.client.cell import Cell
+from omegacell.local_cell import state
 from tests.live.conftest import Command, open_folder
 from tests.processes import eventually
 
@@ -136,7 +139,7 @@ def test_a_killed_scheduler_and_worker_are_started_again(omega: Command) -> None
     job_id = omega(
         "submit", "-", stdin='{"command": ["sleep", "2"], "count": 8, "name": "through"}'
     ).out.strip()
-    for name in ("omegacell.schedulers.cli\0--kind\0batch", "omegacell.workers.cli"):
+    for name in ("omega scheduler run --name batch-0", "omega worker run"):
         for pid in _pids(name, omega.env["OMEGA_DATA_DIR"]):
             os.kill(pid, signal.SIGKILL)
     waited = omega("wait", "--timeout", "60", "--json", job_id)
@@ -156,6 +159,36 @@ def test_a_killed_database_is_started_again_and_the_job_ends(omega: Command) -> 
     waited = omega("wait", "--timeout", "60", "--json", job_id)
     assert waited.told["jobs"][0]["succeeded"] == 12
     assert omega("fsck").code == 0
+
+
+def test_schedulers_are_started_and_ended_as_wished(omega: Command) -> None:
+    def alive() -> set[str]:
+        return {one["name"] for one in omega("schedulers", "--json").told["schedulers"] if one["alive"]}
+
+    with connect(omega.env) as cell:
+        cell.scale_schedulers("batch", 3)
+        eventually(lambda: {"batch-0", "batch-1", "batch-2"} <= alive(), what="two more batch schedulers")
+        cell.scale_schedulers("batch", 1)
+        eventually(lambda: alive() == {"batch-0", "service-0"}, what="two batch schedulers less")
+        cell.drain_scheduler("batch-0")
+        eventually(lambda: alive() == {"service-0"}, what="a drained scheduler")
+        token = {one.name: one.token for one in cell.schedulers()}
+        # One that died meanwhile is started again, and the drained one has had the time for it as well.
+        for pid in _pids("omega scheduler run --name service-0", omega.env["OMEGA_DATA_DIR"]):
+            os.kill(pid, signal.SIGKILL)
+        eventually(
+            lambda: {one.name: one.token for one in cell.schedulers()} != token, what="a new service-0"
+        )
+        assert alive() == {"service-0"}
+        cell.release_scheduler("batch-0")
+        eventually(lambda: alive() == {"batch-0", "service-0"}, what="a scheduler that is wanted again")
+        assert cell.submit(command=["true"]).wait(timeout=60).state == "succeeded"
+
+
+def connect(env: Mapping[str, str]) -> Cell:
+    running = state.running(Path(env["OMEGA_DATA_DIR"]))
+    assert running is not None
+    return omegacell.connect(running.dsn)
 
 
 def _pids(word: str, data_dir: str) -> list[int]:

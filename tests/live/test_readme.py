@@ -54,7 +54,7 @@ def run(words: list[str], folder: Path, **more: str) -> str:
 
 
 def test_the_readme_has_what_is_tested_here() -> None:
-    assert (len(PROGRAMS), len(CONSOLE), len(FILES)) == (5, 1, 1)
+    assert (len(PROGRAMS), len(CONSOLE), len(FILES)) == (6, 1, 1)
 
 
 def test_the_first_program(folder: Path) -> None:
@@ -64,19 +64,24 @@ def test_the_first_program(folder: Path) -> None:
     assert "['rate 0.1 as task 0\\n', 'rate 0.01 as task 1\\n', 'rate 0.001 as task 2\\n']" in said
 
 
+def test_an_executor(folder: Path) -> None:
+    (folder / "pool.py").write_text(PROGRAMS[1])
+    assert run([sys.executable, "pool.py"], folder) == "600\n[1, 2, 4, 8]\n"
+
+
 def test_a_service(folder: Path) -> None:
-    (folder / "service.py").write_text(PROGRAMS[1])
-    assert run([sys.executable, "service.py"], folder).split() == ["running", "cancelled"]
+    (folder / "service.py").write_text(PROGRAMS[2])
+    assert run([sys.executable, "service.py"], folder).split() == ["200", "200", "3", "cancelled"]
 
 
 def test_devices_and_resources_of_ones_own(folder: Path) -> None:
-    (folder / "devices.py").write_text(PROGRAMS[2])
+    (folder / "devices.py").write_text(PROGRAMS[3])
     halves, both = run([sys.executable, "devices.py"], folder).splitlines()[:2]
     assert (halves, both) == (str(["0\n", "0\n", "1\n", "1\n"]), "0,1")
 
 
 def test_a_scheduler_and_a_policy_of_ones_own(folder: Path) -> None:
-    for program in PROGRAMS[3:]:
+    for program in PROGRAMS[4:]:
         name = program.splitlines()[0].removeprefix("# ")
         (folder / name).write_text(program)
     assert run([sys.executable, "compete.py"], folder).split() == ["succeeded", "succeeded"]

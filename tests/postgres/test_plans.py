@@ -18,7 +18,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from omegacell.cellstate.clock import ManualClock
-from omegacell.cellstate.model import AttemptState, CommitMode, Detection, Int64, Placement
+from omegacell.cellstate.model import AttemptState, CommitMode, Detection, Int64, JobState, Placement
 from omegacell.embedded_postgres import EmbeddedPostgres
 from tests.contract.scene import SchedulerHand, WorkerHand, machine_spec, submission
 from tests.contract.wishes import Wish, transaction_of
@@ -407,3 +407,49 @@ def test_listing_the_newest_jobs(inside: OneTransaction, reads: dict[str, Reads]
     with inside.reading(reads):
         assert len(inside.store.jobs(limit=20)) == 20
     hot(reads, touched=20)
+
+
+def test_submitting_what_comes_after_others(inside: OneTransaction, reads: dict[str, Reads]) -> None:
+    (running, *_) = (one.job_id for one in inside.store.jobs(states=[JobState.RUNNING], limit=1))
+    ended = [one.job_id for one in inside.store.jobs(states=[JobState.SUCCEEDED], limit=5)]
+    with inside.reading(reads):
+        (told,) = inside.store.submit([submission(after=(running,), after_any=tuple(sorted(ended)))])
+    assert inside.store.job(told.job_id).blocked_by == 1
+    hot(reads, touched=6)
+
+
+def test_ending_one_of_many_that_a_job_waits_for(inside: OneTransaction, reads: dict[str, Reads]) -> None:
+    waiting = [one.job_id for one in inside.store.jobs(states=[JobState.PENDING], limit=250)]
+    (fan_in,) = inside.store.submit([submission(after_any=tuple(sorted(waiting)))])
+    assert inside.store.job(fan_in.job_id).blocked_by == 250
+    with inside.reading(reads):
+        inside.store.cancel(waiting[0])
+    assert inside.store.job(fan_in.job_id).blocked_by == 249
+    assert reads.pop("dependency").rows < 300  # of so small a table a scan is the cheapest; no second one
+    hot(reads, touched=2)
+
+
+def test_following_the_ends_of_an_open_job(inside: OneTransaction, reads: dict[str, Reads]) -> None:
+    (told,) = inside.store.submit([submission(tasks=50, open=True)])
+    watermark = inside.store.ended(told.job_id, None).watermark
+    inside.store.cancel_tasks(told.job_id, [(3, 5)])
+    with inside.reading(reads):
+        assert len(inside.store.ended(told.job_id, watermark).outcomes) == 5
+    hot(reads, touched=5)
+
+
+def test_running_again_what_has_failed(inside: OneTransaction, reads: dict[str, Reads]) -> None:
+    (job,) = (one.job_id for one in inside.store.jobs(states=[JobState.SUCCEEDED], limit=1))
+    inside.say(f"UPDATE omega.job_state SET state = 'failed', succeeded = 0, failed = 1 WHERE job_id = {job}")
+    inside.say(f"UPDATE omega.outcome SET state = 'failed' WHERE job_id = {job}")
+    with inside.reading(reads):
+        inside.store.retry_failed(job)
+    hot(reads, touched=3)
+
+
+def test_reaping_where_some_jobs_wait(inside: OneTransaction, reads: dict[str, Reads]) -> None:
+    (running,) = (one.job_id for one in inside.store.jobs(states=[JobState.RUNNING], limit=1))
+    inside.store.submit([submission(after=(running,), deadline_seconds=5.0) for _ in range(3)])
+    with inside.reading(reads):
+        inside.store.reap()
+    hot(reads, touched=10)

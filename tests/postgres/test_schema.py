@@ -39,7 +39,8 @@ FROM pg_class c WHERE c.relnamespace = to_regnamespace('omega')
 UNION ALL
 SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnum::text || a.attnotnull::text,
        pg_get_expr(d.adbin, d.adrelid), concat_ws(' ', a.attidentity, a.attgenerated, a.attstorage, a.attoptions)
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.relnamespace = to_regnamespace('omega') AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT 'constraint', k.conname, k.conrelid::regclass::text, pg_get_constraintdef(k.oid), '', '', ''
@@ -66,7 +67,9 @@ def test_a_new_schema_is_what_the_revisions_in_turn_make(database: str) -> None:
     migrations.upgrade(database)  # by Alembic, as its table of versions is there
     assert everything(database) == made_at_once
     revisions = ScriptDirectory.from_config(migrations.configuration()).walk_revisions()
-    assert [script.name[:4] for script in migrations.up_scripts()] == [one.revision for one in revisions][::-1]
+    assert [script.name[:4] for script in migrations.up_scripts()] == [one.revision for one in revisions][
+        ::-1
+    ]
 
 
 def test_there_is_one_head_and_the_code_speaks_it() -> None:

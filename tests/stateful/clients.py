@@ -7,7 +7,15 @@ from typing import Any
 from tests.contract.scene import submission
 from tests.stateful.driver import Twins
 from tests.stateful.steps import step
-from tests.stateful.strategies import MACHINES, one_of, picks, some, specifications
+from tests.stateful.strategies import (
+    MACHINES,
+    RelationPick,
+    families,
+    one_of,
+    picks,
+    some,
+    specifications,
+)
 
 
 class ClientSteps(Twins):
@@ -16,13 +24,27 @@ class ClientSteps(Twins):
     @step(specs=some(specifications, 1, 1))
     def submit(self, specs: list[dict[str, Any]]) -> None:
         submissions = [
-            submission(
-                submission_id=self.new_id(), backoff_seconds=1.0, backoff_max_seconds=4.0, inputs=(), **spec
-            )
+            submission(submission_id=self.new_id(), backoff_seconds=1.0, backoff_max_seconds=4.0, **spec)
             for spec in specs
         ]
         if self.same(lambda store, _: store.submit(submissions)) is not None:
             self.submissions += submissions
+
+    @step(weight=2, specs=some(specifications, 4, 4), relations=families)
+    def submit_family(self, specs: list[dict[str, Any]], relations: list[RelationPick]) -> None:
+        """Jobs of one call that come after each other, and after jobs that there are.
+
+        Such that nothing is refused after ids were given: PostgreSQL does not give those again.
+        """
+        existing = self.job_ids()[-8:]
+        related: list[dict[str, Any]] = []
+        for number, (spec, relation) in enumerate(zip(specs, relations, strict=False)):
+            earlier = tuple(pick % number for pick in relation.earlier) if number else ()
+            after = tuple(sorted({existing[pick % len(existing)] for pick in relation.existing if existing}))
+            ways = ("earlier_any", "after") if relation.any_end else ("earlier", "after_any")
+            key = spec["key"] if len(relations) == 1 else ""
+            related.append(spec | {"key": key, ways[0]: earlier, ways[1]: after})
+        self.submit(related)
 
     @step(pick=picks)
     def submit_again(self, pick: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from omegacell.cellstate.clock import ManualClock
-from omegacell.cellstate.model import Lease, Placement, Submission, Transaction, Watermark
+from omegacell.cellstate.model import JobStatus, Lease, Placement, Submission, Transaction, Watermark
 from omegacell.cellstate.store import Store
 from tests.stateful import happenings, observation
 
@@ -51,6 +51,9 @@ def of_job(job_id: int) -> dict[str, Part]:
         "retries": Part(lambda store: store.retries(job_id)),
         "outcomes": Part(lambda store: store.outcomes(job_id)),
         "preemptions": Part(lambda store: store.preemptions(job_id), observation.of_preemptions),
+        "dependencies": Part(lambda store: store.dependencies(job_id)),
+        "specification": Part(lambda store: store.specification(job_id), only_at_end=True),
+        "inputs": Part(lambda store: store.inputs(job_id, 0, 1000), only_at_end=True),
         "explanation": Part(lambda store: store.explanation(job_id), json.loads, only_at_end=True),
     }
 
@@ -67,6 +70,8 @@ class Twins:
         self.submissions: list[Submission] = []
         self.placements: list[Placement] = []
         self.held: list[Placement] = []
+        self.jobs: dict[int, JobStatus] = {}
+        self.endings: dict[int, dict[Which, Watermark | None]] = {}
         self.transactions: list[dict[Which, Transaction]] = []
         self.ids = 0
         self.seen: dict[str, Any] = {}
@@ -121,13 +126,16 @@ class Twins:
         self.happened += happenings.of_step(self.held, held, self.one.machines())
         self.placements += [slot for slot in held if slot not in self.held]
         self.held = held
+        jobs = {job.job_id: job for job in self.one.jobs(limit=1000)}
+        self.happened += happenings.of_jobs(self.jobs, jobs)
+        self.jobs = jobs
         assert one == other, observation.difference(one, other)
         assert self.one.check() == ()
         for name, part in self.parts().items():
             if part.only_at_end:
                 continue
             found = part.look(self.one)
-            if self.seen.get(name) != found:
+            if self.seen.get(name, ()) != found:  # what a new job has nothing of waits for the end
                 self.seen[name] = found
                 self.compare(name, part)
 
@@ -153,10 +161,21 @@ class Twins:
         Equal to a store that is right after each step, the other is too: its own check comes here.
         """
         assert self.stores["other"].check() == ()
+        self.same(lambda store, _: store.statuses([99, *self.job_ids()]))
+        for job_id in self.job_ids():
+            self.read_endings(job_id)
         for name, part in self.parts().items():
             self.compare(name, part)
         self.compare("conflicts", Part(lambda store: store.conflicts(since=0.0)))
         one, other = (
-            observation.plain(self.stores[which].events(self.beginning[which]).events) for which in WHICH
+            observation.of_events(self.stores[which].events(self.beginning[which]).events) for which in WHICH
         )
         assert one == other, f"events: {observation.difference(one, other)}"
+
+    def read_endings(self, job_id: int) -> None:
+        """What is new of the final outcomes of a job, if it was submitted open."""
+        read = self.endings.setdefault(job_id, {"one": None, "other": None})
+        answers = self.both(lambda store, which: store.ended(job_id, read[which]), observation.of_endings)
+        if answers is not None:
+            self.endings[job_id] = {which: answers[which].watermark for which in WHICH}
+            self.happened["endings were read"] += len(answers["one"].outcomes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from omegacell.cellstate.errors import KeyConflict, OmegaError
 from omegacell.cellstate.model import (
     Changes,
+    Endings,
+    Event,
     Lease,
     MachineExtras,
     MachineRows,
@@ -114,6 +116,19 @@ def cell(store: Store) -> dict[str, Any]:
         "jobs": plain(store.jobs(limit=1000)),
         "machines": plain(store.machines()),
     }
+
+
+def of_endings(found: Endings) -> list[Any]:
+    """The outcomes, by task and attempt."""
+    return sorted(plain(found.outcomes), key=lambda one: (one["task_index"], one["attempt"]))
+
+
+def of_events(found: Iterable[Event]) -> dict[str, list[Any]]:
+    """What happened to each job on each machine, in its order: what one call does to several is in any."""
+    of: dict[str, list[Any]] = {}
+    for event in found:
+        of.setdefault(f"j{event.job_id} on {event.machine_id}", []).append(plain(event))
+    return of
 
 
 def of_preemptions(found: tuple[Preemption, ...]) -> list[Any]:

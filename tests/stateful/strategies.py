@@ -152,5 +152,27 @@ specifications = fields(
         "max_lost": one_of((0, 1, 5)),
         "spread": one_of(("", "", "zone")),
         "key": one_of(("", "", "", "k1", "k2")),
+        "max_running": one_of((0, 0, 0, 0, 0, 1, 3)),
+        "max_failures": one_of((0, 0, 0, 0, 1, 2)),
+        "deadline_seconds": one_of((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0)),
+        "lease_seconds": one_of((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0)),
+        "held": one_of((False, False, False, False, False, False, True)),
     }
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationPick:
+    """What a job of a family comes after: earlier ones of its call, and jobs that there are, by picks."""
+
+    earlier: list[int]
+    existing: list[int]
+    any_end: bool
+
+
+families = some(
+    built(RelationPick, earlier=some(picks, 0, 2), existing=at_times(some(picks, 1, 2)), any_end=either), 1, 4
+)
+
+ranges = some(built(lambda first, count: (first, count), first=between(0, 12), count=between(0, 4)), 1, 3)
+"""Tasks by first index and count."""

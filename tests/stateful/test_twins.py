@@ -25,7 +25,7 @@ from tests.stateful.steps import Step, history, shortened
 from tests.stateful.strategies import LEASE_SECONDS
 from tests.stateful.twins import TwinStores
 
-LENGTH = 30
+LENGTH = 34
 ATTEMPTS_TO_SHORTEN = 200
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegacell.cellstate.model import CommitMode
 from tests.contract.wishes import Wish
+from tests.stateful.changes import ChangeSteps
 from tests.stateful.schedulers import SchedulerSteps
 from tests.stateful.steps import Step, step
 from tests.stateful.strategies import (
@@ -30,7 +31,7 @@ from tests.stateful.strategies import (
 from tests.stateful.workers import WorkerSteps
 
 
-class TwinStores(SchedulerSteps, WorkerSteps):
+class TwinStores(SchedulerSteps, WorkerSteps, ChangeSteps):
     """All steps, and those in which several parties act."""
 
     def begin(self) -> None:
@@ -106,6 +107,16 @@ class TwinStores(SchedulerSteps, WorkerSteps):
             self.place_everywhere(
                 spec | {"priority": 300, "key": "", "cpu": cpu}, slots=1, tasks=2, victims=picked
             )
+
+    @step(weight=2, spec=specifications, replicas=between(0, 4), tasks=one_of((1, 1, 3)), lost=either)
+    def scale(self, spec: dict[str, Any], replicas: int, tasks: int, lost: bool) -> None:
+        """A service that runs everywhere shrinks, and may lose its machines before its replicas have ended."""
+        spec = spec | {"service": True, "tasks": 6, "priority": 300, "key": "", "cpu": 1000, "held": False}
+        self.place_everywhere(spec, slots=1, tasks=tasks, victims=[])
+        self.alter_job(self.one.jobs(limit=1)[0], replicas=replicas)
+        if lost:
+            self.compare_cells()
+            self.register_machines(0, MACHINES)
 
     def place_everywhere(
         self, spec: dict[str, Any], *, slots: int, tasks: int, victims: Sequence[int]

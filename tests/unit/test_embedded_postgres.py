@@ -9,6 +9,7 @@ import pickle
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from omegacell.embedded_postgres import (
     DataDirectoryInUse,
     DataDirectoryUnusable,
     EmbeddedPostgres,
+    ServerFailed,
     default_data_dir,
     find,
 )
@@ -303,6 +305,36 @@ def test_only_the_password_opens_the_server_and_a_lost_one_is_replaced(cell: Pat
     with EmbeddedPostgres.start(cell) as server:
         assert answers(server.dsn)
         assert server.dsn.split("@")[0] != old.split("@")[0]
+
+
+def test_it_listens_on_loopback_alone_unless_an_address_is_named(cell: Path) -> None:
+    with EmbeddedPostgres.start(cell, listen=("127.0.0.2", 0)) as server:
+        assert f"@127.0.0.2:{server.port}/" in server.dsn
+        assert answer_of(server.dsn, "SELECT inet_server_addr()::text") == "127.0.0.2/32"
+        assert server.alive()
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(server.dsn, password="guessed")
+        port = server.port
+    with EmbeddedPostgres.start(cell, listen=("127.0.0.2", port)) as server:
+        assert server.port == port
+    with EmbeddedPostgres.start(cell) as server:
+        assert not answers(server.dsn.replace("@127.0.0.1", "@127.0.0.2"))
+        assert "127.0.0.1/32" in (cell / "postgres" / "pg_hba.conf").read_text()
+
+
+def test_an_address_that_is_not_this_hosts_is_refused(cell: Path) -> None:
+    with pytest.raises(
+        DataDirectoryUnusable, match=r"cannot listen on '192\.0\.2\.1', which is no address of this"
+    ):
+        EmbeddedPostgres.start(cell, listen=("192.0.2.1", 0))
+
+
+def test_a_port_that_was_named_is_not_swapped_for_another(cell: Path) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerFailed, match=f"port {port} is in use"):
+            EmbeddedPostgres.start(cell, listen=("127.0.0.2", port))
+    assert processes_of(cell) == []
 
 
 def test_a_temporary_server_leaves_no_folder() -> None:

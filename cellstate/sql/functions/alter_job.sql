@@ -20,6 +20,10 @@ BEGIN
             THEN format('replicas=%s of job j%s cannot be; expected 0 or more', p_replicas, p_job)
             ELSE format('job j%s is no service, and only services have replicas; submit another job', p_job) END;
     END IF;
+    IF p_priority NOT BETWEEN 0 AND 1000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'OM004',
+            MESSAGE = format('priority=%s of job j%s cannot be; expected 0 to 1000', p_priority, p_job);
+    END IF;
     IF p_priority <> v_job.priority THEN
         UPDATE job j SET priority = p_priority, specification = jsonb_set(j.specification, '{priority}', to_jsonb(p_priority))
         WHERE j.job_id = p_job;

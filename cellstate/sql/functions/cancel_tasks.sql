@@ -3,6 +3,7 @@
 --
 -- Tasks are numbered in order, so that what is not numbered cannot have gaps: everything up to the last one named is
 -- numbered now, and waits as a retry range that has never been tried; of such ranges any part can be taken out.
+-- The wanted ranges that one of them meets are found by halving: all wanted ones taken from each would cost their product.
 CREATE FUNCTION cancel_tasks(p_job bigint, p_first bigint[], p_count bigint[])
 RETURNS TABLE (first_index bigint, count bigint, due boolean)
 LANGUAGE plpgsql SET search_path FROM CURRENT
@@ -11,6 +12,8 @@ DECLARE
     v_state job_state := lock_job(p_job);
     v_now timestamptz := cell_now();
     v_wanted int8multirange;
+    v_lower bigint[];
+    v_upper bigint[];
     v_upto bigint;
     v_cancelled int8multirange;
     v_due boolean;
@@ -33,19 +36,26 @@ BEGIN
         UPDATE job_state s SET next_index = v_upto WHERE s.job_id = p_job;
     END IF;
 
+    SELECT array_agg(lower(w.piece) ORDER BY w.piece), array_agg(upper(w.piece) ORDER BY w.piece) INTO v_lower, v_upper
+    FROM unnest(v_wanted) AS w(piece);
     WITH hit AS (
         DELETE FROM retry t
         WHERE t.job_id = p_job AND int8range(t.first_index, t.first_index + t.count) && v_wanted
         RETURNING t.*
+    ), gone AS (
+        SELECT h.first_index, h.attempt,
+               int8range(greatest(h.first_index, v_lower[i.at]), least(h.first_index + h.count, v_upper[i.at])) AS piece
+        FROM hit h
+        CROSS JOIN LATERAL generate_series(
+            greatest(width_bucket(h.first_index, v_lower), 1), width_bucket(h.first_index + h.count - 1, v_lower)) AS i(at)
+        WHERE v_upper[i.at] > h.first_index
     ), kept AS (
         INSERT INTO retry (job_id, first_index, count, attempt, failures, lost, not_before)
         SELECT h.job_id, lower(k.piece), upper(k.piece) - lower(k.piece), h.attempt, h.failures, h.lost, h.not_before
-        FROM hit h CROSS JOIN LATERAL
-             unnest(int8multirange(int8range(h.first_index, h.first_index + h.count)) - v_wanted) AS k(piece)
-    ), gone AS (
-        SELECT h.attempt, g.piece
-        FROM hit h CROSS JOIN LATERAL
-             unnest(int8multirange(int8range(h.first_index, h.first_index + h.count)) * v_wanted) AS g(piece)
+        FROM hit h
+        JOIN (SELECT g.first_index, range_agg(g.piece) AS pieces FROM gone g GROUP BY g.first_index) c
+            ON c.first_index = h.first_index
+        CROSS JOIN LATERAL unnest(int8multirange(int8range(h.first_index, h.first_index + h.count)) - c.pieces) AS k(piece)
     ), told AS (
         INSERT INTO outcome (at, job_id, task_index, attempt, state, final, machine_id, exit_code, started_at,
                              ended_at, result, error, stdout_tail, stderr_tail, xid)

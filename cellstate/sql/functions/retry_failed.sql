@@ -1,6 +1,8 @@
--- Runs again what has no result in a job that has failed. Parameters: job. Raises OM002, and OM004 for a job that was
+-- Runs again what has no result in a job that has failed. Parameters: job, and the caller's id of this request, which
+-- has no effect a second time. Raises OM002, and OM004 for a job that was
 -- cancelled or has not ended. Locks: the job. What a purge has dropped stays counted as failed.
-CREATE FUNCTION retry_failed(p_job bigint) RETURNS void
+-- Index: cell_log_txn_id_index.
+CREATE FUNCTION retry_failed(p_job bigint, p_txn uuid) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
@@ -8,7 +10,7 @@ DECLARE
     v_now timestamptz := cell_now();
     v_again bigint;
 BEGIN
-    IF v_state.state = 'succeeded' THEN
+    IF v_state.state = 'succeeded' OR EXISTS (SELECT FROM cell_log l WHERE l.txn_id = p_txn) THEN
         RETURN;
     END IF;
     IF v_state.state <> 'failed' THEN
@@ -33,7 +35,7 @@ BEGIN
         failed = s.failed + s.cancelled - s.never_placed - v_again, cancelled = 0, never_placed = 0, fruitless = 0, conflicts = 0
     WHERE s.job_id = p_job;
     PERFORM requeue_jobs(ARRAY[p_job], ARRAY[v_now]);
-    PERFORM log_jobs('changed', ARRAY[p_job], 'retried');
+    PERFORM log_jobs('changed', ARRAY[p_job], 'retried', p_txn);
     -- Where nothing can run again, as all of it was purged, it has ended as before.
     PERFORM fold_jobs(ARRAY[p_job], true);
 END

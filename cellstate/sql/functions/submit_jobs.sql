@@ -9,7 +9,7 @@ CREATE FUNCTION submit_jobs(
     p_jobs jsonb, p_payloads bytea[], p_input_job int[], p_input_first bigint[], p_input_count int[],
     p_input_chunk bytea[]
 ) RETURNS TABLE (job_id bigint, created boolean)
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_seqscan = off
 AS $$
 DECLARE
     v_count int := jsonb_array_length(p_jobs);
@@ -27,8 +27,14 @@ BEGIN
                array_agg(x.ord ORDER BY x.ord) FILTER (WHERE coalesce(v_ids[x.ord], s.job_id, k.job_id) IS NULL)
         INTO v_ids, v_missing
         FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS x(item, ord)
-        LEFT JOIN job s ON s.submission_id = (x.item->>'submission_id')::uuid
-        LEFT JOIN job k ON k.key <> '' AND k.namespace = x.item->>'namespace' AND k.key = x.item->>'key';
+        -- One look at an index for each: a plan made while there were few jobs must not compare all with all later.
+        LEFT JOIN LATERAL (
+            SELECT j.job_id FROM job j WHERE j.submission_id = (x.item->>'submission_id')::uuid LIMIT 1
+        ) s ON true
+        LEFT JOIN LATERAL (
+            SELECT j.job_id FROM job j
+            WHERE j.key <> '' AND j.namespace = x.item->>'namespace' AND j.key = x.item->>'key' LIMIT 1
+        ) k ON true;
         IF v_missing IS NOT NULL THEN
             SELECT array_agg(nextval(pg_get_serial_sequence('job', 'job_id'))) INTO v_new
             FROM generate_subscripts(v_missing, 1);

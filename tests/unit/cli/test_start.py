@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from omegacell.cli import app, completion
+from tests.unit.cli.commands import leaves
 
 _HEAVY = {"numpy", "psycopg", "pydantic", "ray", "rich", "sqlalchemy", "yaml"}
 
@@ -18,6 +19,14 @@ def test_the_tree_of_commands_is_made_without_what_takes_long_to_import() -> Non
     program = "import sys; from omegacell.cli import app; app.build(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert _HEAVY & set(done.stdout.split()) == set()
+
+
+def test_help_lists_every_command_and_what_other_packages_add(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f" {command.split()[0]} " in listed for command in leaves())
+    assert app.run(["bench", "--help"]) == 0
+    assert " commit " in capsys.readouterr().out
 
 
 def offered(

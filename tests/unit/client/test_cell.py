@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 from typing import Any
 
@@ -59,6 +60,8 @@ def test_a_callable_carries_the_users_part_of_sys_path(
     monkeypatch.syspath_prepend(str(tmp_path))
     handle = cell.call(len, "abc")
     definition = cell.store.definitions([handle.job_id])[0]
+    assert definition.env["OMEGA_PYTHON"] == sys.executable
+    assert definition.env["OMEGA_PYTHON_VERSION"] == ".".join(map(str, sys.version_info[:2]))
     paths = definition.env["OMEGA_SYS_PATH"].split(os.pathsep)
     assert paths[0] == str(tmp_path)
     assert not [path for path in paths if "site-packages" in path or path.endswith("lib-dynload")]

@@ -55,7 +55,7 @@ class Host:
         key = self.hand.lease.holder_id, self.hand.lease.token
         for request in self.scene.store.log_requests(*key):
             self.asked.append(request)
-            out, out_at = _part(self.wrote["stdout"], max(request.stdout_from, self.cut))
+            out, out_at = _part(self.wrote["stdout"], request.stdout_from, self.cut)
             err, err_at = _part(self.wrote["stderr"], request.stderr_from)
             piece = LogPiece(stdout=out, stderr=err, stdout_at=out_at, stderr_at=err_at)
             self.scene.store.answer_log(*key, request.request_id, piece)
@@ -70,8 +70,8 @@ class Host:
         self.end(handle)
 
 
-def _part(data: bytes, start: int) -> tuple[bytes, int]:
-    at = max(0, len(data) + start) if start < 0 else min(start, len(data))
+def _part(data: bytes, start: int, cut: int = 0) -> tuple[bytes, int]:
+    at = max(cut, len(data) + start) if start < 0 else max(cut, min(start, len(data)))
     return data[at : at + LOG_PIECE_BYTES], at
 
 
@@ -150,7 +150,9 @@ def test_a_log_that_was_cut_at_its_front_says_so(cell: Cell, far: Host) -> None:
     said: list[str] = []
     pieces = handle.logs(follow=True, say=said.append)
     assert next(pieces) == ("stdout", b"456789")
-    assert said == ["4 bytes of standard output are gone: it is longer than the worker keeps (OMEGA_LOG_LIMIT_BYTES)"]
+    assert said == [
+        "4 bytes of standard output are gone: it is longer than the worker keeps (OMEGA_LOG_FILE_BYTES)"
+    ]
     far.end(handle)
     assert list(pieces) == []
 

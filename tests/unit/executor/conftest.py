@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,33 +31,44 @@ class Bus:
     """Hints between threads."""
 
     def __init__(self) -> None:
-        self._events = {"jobs": threading.Event(), "placements": threading.Event()}
+        self._listeners: list[Listener] = []
 
     def send(self, topic: str) -> None:
         """Tell whoever waits for the topic."""
-        if topic in self._events:
-            self._events[topic].set()
+        for one in self._listeners:
+            one.hear(topic)
 
-    def listener(self, topic: str) -> Listener:
-        """Somebody who waits for it."""
-        return Listener(self._events[topic])
+    def listener(self, *topics: str) -> Listener:
+        """Somebody who waits for these."""
+        self._listeners.append(Listener(topics))
+        return self._listeners[-1]
 
 
 class Listener:
-    """Waits for one topic."""
+    """As cellstate.hints.Listener, without a database."""
 
-    def __init__(self, event: threading.Event) -> None:
-        self._event = event
+    def __init__(self, topics: Sequence[str]) -> None:
+        self._topics = topics
+        self._news = threading.Event()
+        self._heard: set[str] = set()
+
+    def hear(self, topic: str) -> None:
+        """There is news of a topic."""
+        if topic in self._topics:
+            self._heard.add(topic)
+            self._news.set()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Whether there is news."""
-        came = self._event.wait(timeout_seconds)
-        self._event.clear()
+        """Whether there is news since the last call."""
+        came = self._news.wait(timeout_seconds)
+        self._news.clear()
         return came
 
     def heard(self, topic: str) -> bool:
-        """Whether there was news of another topic, of which nobody tells here."""
-        return False
+        """Whether there was news of the topic since this was asked last."""
+        found = topic in self._heard
+        self._heard.discard(topic)
+        return found
 
 
 class LivingCell(Cell):
@@ -116,8 +127,8 @@ def living_cell(log_directory: Path) -> Iterator[LivingCell]:
             thread.join(PATIENCE_SECONDS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingCell]:
-    """One for the tests of a module."""
+    """One for all tests of this folder."""
     with living_cell(tmp_path_factory.mktemp("logs")) as cell:
         yield cell

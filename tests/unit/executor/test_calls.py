@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from omegacell.executor.calls import Function, Functions, call, chunk_call, dump
+from omegacell.executor.calls import Functions, Pickle, call, chunk_call, dump
 from omegacell.executor.remote import Calls, InitializerFailed
 
 
@@ -86,7 +86,7 @@ def _run(calls: Calls, data: bytes) -> Any:
 
 def test_a_task_names_a_function_that_its_job_has_and_brings_others(functions: Functions) -> None:
     known, other = functions.pickled(abs), functions.pickled(divmod)
-    calls = Calls("an executor", {known.key: known.pickled})
+    calls = Calls("an executor", {known.key: known.data})
     assert _run(calls, call(known, (-1,), {}).input({known.key})) == 1
     assert _run(calls, call(other, (7, 2), {}).input({known.key})) == (3, 1)
     assert _run(calls, call(other, (9, 2), {}).input({known.key, other.key})) == (4, 1), "it is kept"
@@ -94,9 +94,9 @@ def test_a_task_names_a_function_that_its_job_has_and_brings_others(functions: F
 
 
 def test_executors_share_no_functions() -> None:
-    one, other = Function(b"k", pickle.dumps(abs)), Function(b"k", pickle.dumps(str))
-    assert _run(Calls("one", {b"k": one.pickled}), call(one, (-1,), {}).input({b"k"})) == 1
-    assert _run(Calls("other", {b"k": other.pickled}), call(other, (-1,), {}).input({b"k"})) == "-1"
+    one, other = Pickle(b"k", pickle.dumps(abs)), Pickle(b"k", pickle.dumps(str))
+    assert _run(Calls("one", {b"k": one.data}), call(one, (-1,), {}).input({b"k"})) == 1
+    assert _run(Calls("other", {b"k": other.data}), call(other, (-1,), {}).input({b"k"})) == "-1"
 
 
 def test_functions_of_one_module_share_its_globals_with_the_initializer(module: types.ModuleType) -> None:
@@ -105,13 +105,13 @@ def test_functions_of_one_module_share_its_globals_with_the_initializer(module: 
     work, helper = functions.pickled(module.work), functions.pickled(module.helper)
     initializer = dump((module.begin, (10,)))
     del sys.modules["users_own"]
-    calls = Calls("with one", {work.key: work.pickled, helper.key: helper.pickled}, initializer)
-    assert _run(calls, call(work, (1,), {}).input(calls.functions)) == 11
-    assert _run(calls, call(helper, (2,), {}).input(calls.functions)) == 12
+    calls = Calls("with one", {work.key: work.data, helper.key: helper.data}, initializer)
+    assert _run(calls, call(work, (1,), {}).input(calls.pickles)) == 11
+    assert _run(calls, call(helper, (2,), {}).input(calls.pickles)) == 12
 
 
 def test_a_failing_initializer_is_told_apart() -> None:
     calls = Calls("failing", {}, dump((divmod, (1, 0))))
     with pytest.raises(InitializerFailed, match="ZeroDivisionError"):
-        calls(b"key", b"", False, b"")
+        calls(b"key", b"", False, b"", ())
     assert isinstance(pickle.loads(pickle.dumps(InitializerFailed("why"))), InitializerFailed)

@@ -72,7 +72,9 @@ def test_submit_wants_a_callable_first(cell: LivingCell) -> None:
         pool.submit()  # type: ignore[call-arg]  # that is the point
 
 
-def test_submit_returns_before_its_tasks_are_stored(cell: LivingCell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submit_returns_before_its_tasks_are_stored(
+    cell: LivingCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     may_store, submit = threading.Event(), cell.store.submit
 
     def wait_and_submit(*args: Any, **fields: Any) -> Any:
@@ -109,12 +111,17 @@ def test_a_function_of_many_tasks_is_pickled_once_and_sent_once(
 ) -> None:
     sent: list[bytes] = []
     submit, append = cell.store.submit, cell.store.append
-    monkeypatch.setattr(
-        cell.store, "submit", lambda jobs, **more: sent.extend(jobs[0].inputs) or submit(jobs, **more)
-    )
-    monkeypatch.setattr(
-        cell.store, "append", lambda job, first, inputs: sent.extend(inputs) or append(job, first, inputs)
-    )
+
+    def note_and_submit(jobs: Any, **more: Any) -> Any:
+        sent.extend(jobs[0].inputs)
+        return submit(jobs, **more)
+
+    def note_and_append(job_id: int, first_index: int, inputs: Any) -> int:
+        sent.extend(inputs)
+        return append(job_id, first_index, inputs)
+
+    monkeypatch.setattr(cell.store, "submit", note_and_submit)
+    monkeypatch.setattr(cell.store, "append", note_and_append)
     ballast = "x" * 100_000
 
     def length(_: int) -> int:
@@ -292,7 +299,9 @@ def test_a_failing_initializer_breaks_the_executor(cell: LivingCell) -> None:
         for future in futures:
             with pytest.raises(BrokenProcessPool, match="OSError: no licence"):
                 future.result(SECONDS)
-        assert "in fail" in str(futures[0].exception().__cause__)
+        error = futures[0].exception()
+        assert error is not None
+        assert "in fail" in str(error.__cause__)
         with pytest.raises(BrokenExecutor, match="takes no more"):
             pool.submit(abs, -1)
         job = pool.job

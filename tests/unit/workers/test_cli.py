@@ -18,11 +18,14 @@ from omegacell.cellstate.model import (
     AttemptState,
     JobSpec,
     JobState,
+    LogRequest,
     Submission,
     TaskKind,
     Transaction,
 )
 from omegacell.cellstate.postgres import PostgresStore
+from omegacell.workers.cgroups import usable_place
+from omegacell.workers.memory import isolation_of
 from tests.unit.workers.tasks import PYTHON, runs, text_of, until
 
 _MODULE = (PYTHON, "-P", "-m", "omegacell.workers.cli")
@@ -95,6 +98,21 @@ def submit_and_place(store: PostgresStore, *command: str) -> int:
     return job_id
 
 
+def log_of(store: PostgresStore, job_id: int) -> bytes:
+    """What the worker answers of the standard output of the job's first attempt."""
+    asked = LogRequest(request_id=0, job_id=job_id, task_index=0, attempt=1, stdout_from=0, stderr_from=0)
+    request_id = store.ask_log(store.workers()[0].worker_id, asked)
+    answers: list[bytes] = []
+
+    def answered() -> bool:
+        if (piece := store.log_answer(request_id)) is not None:
+            answers.append(piece.stdout)
+        return bool(answers)
+
+    until(answered, "the worker's answer")
+    return answers[0]
+
+
 def test_it_says_when_it_is_ready_runs_what_is_placed_and_ends_in_order(
     start: Callable[..., Worker], store: PostgresStore
 ) -> None:
@@ -102,11 +120,14 @@ def test_it_says_when_it_is_ready_runs_what_is_placed_and_ends_in_order(
     assert (worker.ready["event"], worker.ready["machines"]) == ("ready", 2)
     machine = store.machines()[0]
     assert (machine.name, machine.attributes["zone"]) == ("w-0", "a")
+    assert machine.attributes["isolation"] == isolation_of(usable_place())
+    assert store.workers()[0].address == "127.0.0.1"
     assert (machine.capacity.cpu_milli, machine.capacity.memory_bytes) == (1500, 2**30)
     job_id = submit_and_place(store, "echo", "hello")
     until(lambda: store.job(job_id).state.final, "the job's end")
     assert store.job(job_id).state is JobState.SUCCEEDED
     assert store.outcomes(job_id)[0].stdout_tail == "hello\n"
+    assert log_of(store, job_id) == b"hello\n"
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(20) == 0
     assert not store.workers()[0].alive

@@ -81,7 +81,7 @@ def victim(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Victim]:
 def test_kill_9_of_the_agent_ends_every_task_and_what_left_its_group(victim: Victim, tmp_path: Path) -> None:
     lock = lock_path(tmp_path / "logs", "bench")
     assert victim.alive() == list(_NOTES)
-    assert not guard_gone(lock)
+    until(lambda: not guard_gone(lock), "its guard has the lock")
     victim.process.kill()
     until(lambda: not victim.alive(), "all tasks are gone")
     until(lambda: guard_gone(lock), "the lock says so")
@@ -167,6 +167,20 @@ def test_a_guard_takes_a_pipe_of_any_number(tmp_path: Path) -> None:
     os.close(theirs)
     assert guard.wait(PATIENCE_SECONDS) == 0
     assert group.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+
+
+def test_a_guard_with_nothing_to_hold_is_in_nobodys_way(bench: Bench, tmp_path: Path) -> None:
+    lock = lock_path(tmp_path / "logs", "bench")
+    bench.run(shell("true"))
+    until(lambda: not guard_gone(lock), "the guard has its lock from the first task on")
+    idle = Bench(tmp_path / "idle")
+    try:
+        until(lambda: _asleep(idle.runner.guard_pid), "it waits to be told of something")
+        assert guard_gone(lock_path(tmp_path / "idle", "bench"))
+        idle.runner.lease_until(boottime() + 60)
+        until(lambda: not guard_gone(lock_path(tmp_path / "idle", "bench")), "a lease is something")
+    finally:
+        idle.runner.close()
 
 
 def test_a_guard_that_cannot_have_its_lock_holds_all_the_same(bench: Bench, tmp_path: Path) -> None:
