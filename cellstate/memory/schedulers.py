@@ -95,7 +95,6 @@ def reap(cell: Cell, *, now: float) -> int:
 
     Every lease of this store began while it was up, so none can have ended because of an outage.
     """
-    expiry.expire(cell, now=now)
     for scheduler in cell.schedulers.values():
         if scheduler.token and scheduler.expires_at <= now:
             _end_lease(cell, scheduler, now=now)
@@ -103,7 +102,9 @@ def reap(cell: Cell, *, now: float) -> int:
     machine_ids = [machine_id for worker in dead for machine_id in worker.machine_ids]
     for worker in dead:
         workers.void(worker, now=now)
-    return sum(lose(cell, (machine_id,), now=now) for machine_id in sorted(machine_ids))
+    reaped = sum(lose(cell, (machine_id,), now=now) for machine_id in sorted(machine_ids))
+    expiry.expire(cell, now=now)
+    return reaped
 
 
 def claim_jobs(cell: Cell, scheduler: Scheduler, *, limit: int, now: float) -> tuple[ClaimedJob, ...]:

@@ -21,6 +21,8 @@ from omegacell.embedded_postgres.linux import open_pidfd, show_as
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_SECONDS = 0.02
+_DESCRIPTORS = 2**16
+"""More than the keeper ever has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ def _become(program: Program, standard_input: int, standard_output: int) -> NoRe
         log = os.open(program.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for descriptor, place in ((standard_input, 0), (standard_output, 1), (log, 2)):
             os.dup2(descriptor, place)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the others' pipes: they end when all ends are closed
+        os.closerange(3, _DESCRIPTORS)  # the others' pipes: they end when all ends are closed
         sys.stdout, sys.stderr = (open(place, "w", closefd=False) for place in (1, 2))  # noqa: SIM115 - for ever
         os.environ.clear()
         os.environ.update(program.env)

@@ -13,10 +13,12 @@ from omegacell.cellstate.model import Amounts
 from omegacell.cellstate.settings import Settings
 from omegacell.cellstate.spec import Resources
 from omegacell.cellstate.units import parse_devices
-from omegacell.schedulers import kinds
 
 Runtime = Literal["ray", "process"]
 _RUNTIMES = ("ray", "process")
+
+_OWN_KINDS = ("batch", "service")
+"""They are there, and to import them takes as long as all else that a plan needs."""
 
 _EVERYWHERE = ("*", "0.0.0.0")
 """The DSN names the address, and nobody is reached at these."""
@@ -80,7 +82,7 @@ def make_plan(
     if runtime not in _RUNTIMES:
         raise SpecInvalid(f'runtime={runtime!r} is unknown; expected "ray" or "process"')
     for kind, count in schedulers.items():
-        kinds.load(kind)
+        _check_kind(kind)
         if not 0 <= count <= MOST_SCHEDULERS:
             raise SpecInvalid(f"schedulers of kind {kind!r} are {count}; expected 0 to {MOST_SCHEDULERS}")
     if not any(schedulers.values()):
@@ -99,6 +101,13 @@ def make_plan(
         port=port,
         owner_pid=owner_pid,
     )
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in _OWN_KINDS:
+        from omegacell.schedulers import kinds
+
+        kinds.load(kind)
 
 
 def _listen(written: str, settings: Settings) -> tuple[str, int]:

@@ -96,8 +96,8 @@ class RayRuntime:
         except OSError as error:
             first = str(error).strip().splitlines()[0]
             raise StoreUnavailable(
-                f"Ray at {address} cannot be reached ({first}); check that it runs there and that "
-                "OMEGA_RAY_ADDRESS is right"
+                f"Ray at {address} cannot be reached ({first}); check that it runs there, that "
+                "OMEGA_RAY_ADDRESS is right, and RAY_AUTH_MODE=token where it asks for a token"
             ) from error
         self._check_reach()
 

@@ -53,7 +53,8 @@ def grows_jobs(rival: Rival) -> Counter[str]:
             new = rival.store.ended(job_id, watermark)
             watermark = new.watermark
             indexes = [one.task_index for one in new.outcomes]
-            assert not known & set(indexes) and len(set(indexes)) == len(indexes)  # each end once
+            assert not known & set(indexes)
+            assert len(set(indexes)) == len(indexes)  # each end once
             known |= set(indexes)
         told["followed"] += len(known)
         rival.store.close_job(job_id)
