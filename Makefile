@@ -17,7 +17,7 @@ demo: $(READY)  ## a local cell with competing schedulers, on real input, with i
 	$(VENV)/bin/omega demo
 
 test: check  ## the checks and every test but soak and bench
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(READY)  ## lint, format, types, import layers
 	$(VENV)/bin/ruff check

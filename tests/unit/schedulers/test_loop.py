@@ -40,8 +40,8 @@ def test_polling_finds_work_without_a_bell() -> None:
 
 def test_a_job_put_back_at_once_does_not_hide_one_put_back_for_later() -> None:
     cell = MemoryCell(1_000)
+    cell.submit(2)  # one is placed, and the other finds no room at the attempt right after
     with running(cell, config=SLOW_POLL) as loop:
-        cell.submit(2)  # one is placed, and the other finds no room at the attempt right after
         until(lambda: loop.status().attempts == 2)
         cell.clock.advance(1.0)
         until(lambda: loop.status().attempts == 3)
