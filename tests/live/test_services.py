@@ -53,7 +53,7 @@ def web(cell: Cell) -> Iterator[JobHandle]:
         command=["python3", "-c", SERVER],
         replicas=3,
         ports={"http": None},
-        health={"path": "/ready", "interval": 0.1, "failures": 2, "start": 30},
+        health={"path": "/ready", "interval": 0.1, "failures": 2, "start": 5},
         resources=omegacell.Resources(cpu=0.1),
         backoff=0.1,
     )
