@@ -136,10 +136,16 @@ class JobHandle:
     def endpoints(self, timeout: float = 0.0) -> tuple[Endpoint, ...]:
         """Where the ports of its running replicas answer, by task and name.
 
-        Those there are now; with `timeout`, waits so long at most until every replica answers on all its ports.
+        Those there are now; with `timeout`, waits until every replica answers on all its ports, and raises
+        TimeoutError if one does not within so many seconds.
         """
-        if timeout > 0 and (ports := len(self.specification().ports)):
-            self._link.pauses.until(lambda: self._all_answer(ports), timeout)
+        ports = len(self.specification().ports) if timeout > 0 else 0
+        if ports and not self._link.pauses.until(lambda: self._all_answer(ports), timeout):
+            found = len(self.store.endpoints(self.job_id))
+            raise TimeoutError(
+                f"service {self.id} ({self.status.name}) has {found} of {self.status.replicas * ports} endpoints after "
+                f"{timeout:g} s; omega explain {self.id} says why"
+            )
         return self.store.endpoints(self.job_id)
 
     def _all_answer(self, ports: int) -> bool:

@@ -20,6 +20,14 @@ def omega_cell_options():
     return {"machines": 2, "schedulers": {"batch": 1}, "machine": omegacell.Resources(cpu=1)}
 """
 
+INI = """
+[pytest]
+filterwarnings =
+    error
+    ignore:Module already imported so cannot be rewritten; _editable_impl:pytest.PytestAssertRewriteWarning
+"""
+"""The second is for this checkout, installed editable: its import hook is loaded before any plug-in."""
+
 TESTS = """
 import subprocess
 import sys
@@ -60,7 +68,7 @@ def test_programs_find_the_cell_and_may_close_theirs(omega_cell):
 def test_a_project_tests_on_a_cell_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_mine.py").write_text(TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    (tmp_path / "pytest.ini").write_text(INI)
     elsewhere = {
         "OMEGA_DSN": "postgresql://nobody@127.0.0.1:1/not-this-one",
         "OMEGA_RAY_ADDRESS": "127.0.0.1:1",

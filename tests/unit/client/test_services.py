@@ -85,7 +85,9 @@ def test_endpoints_are_where_running_replicas_answer(cell: Cell, scene: Scene) -
     web = cell.apply(name="web", command=["serve"], ports={"http": None})
     worker, scheduler = scene.worker(), scene.scheduler(kind="service")
     (placement,) = scheduler.place(web.job_id, worker.machine())
-    assert web.endpoints(timeout=0.01) == ()
+    assert web.endpoints() == ()
+    with pytest.raises(TimeoutError, match=r"has 0 of \d endpoints after 0.01 s; omega explain j"):
+        web.endpoints(timeout=0.01)
     started = Started(
         job_id=web.job_id,
         first_index=0,
