@@ -13,6 +13,9 @@ from omegacell.workers.log_files import forget_stream
 POOL_FOLDER = "pool"
 """Of the log directory: what warm processes write to."""
 
+_CLOCK_SECONDS = 1.0
+"""A file's time comes from a clock of some milliseconds' grain; no cell ends and another begins within a second."""
+
 _TASKS_PER_FOLDER = 1000
 """Keeps a folder of a large array small enough to be listed."""
 
@@ -73,14 +76,18 @@ class PoolOutput:
         self.paths = LogPaths(stdout=str(folder / "stdout"), stderr=str(folder / "stderr"))
         self.linked: LogPaths | None = None
 
-    def link(self, task: LogPaths) -> None:
-        """Show it under the task's names too."""
+    def link(self, task: LogPaths, since: float) -> None:
+        """Show it under the names of the task, which runs since then, too.
+
+        What stands there already is the task's own where the process has moved it at this moment; what is older is of
+        an earlier cell, and goes.
+        """
         self.linked = task
         for ours, theirs in ((self.paths.stdout, task.stdout), (self.paths.stderr, task.stderr)):
             with contextlib.suppress(OSError):
                 os.makedirs(os.path.dirname(theirs), exist_ok=True)
-                if os.path.exists(theirs) and not os.path.samefile(ours, theirs):
-                    forget_stream(theirs)  # of an earlier cell
+                if os.path.exists(theirs) and os.stat(theirs).st_mtime < since - _CLOCK_SECONDS:
+                    forget_stream(theirs)
                 os.link(ours, theirs)
 
     def drop_empty_links(self) -> None:

@@ -211,7 +211,7 @@ class WarmProcess:
     def _link_output(self) -> None:
         if self._run is not None:
             logs = self._logs_of(self._run, self._run.current)
-            self._output.link(logs)
+            self._output.link(logs, self._started_at)
             self._upkeep.began(logs)
 
     def _logs_of(self, run: SlotRun, index: int) -> LogPaths:
@@ -285,7 +285,7 @@ class WarmProcess:
 
     def _report_death(self, run: SlotRun, code: int, state: AttemptState, error: str) -> None:
         logs = self._logs_of(run, run.current)
-        self._output.link(logs)
+        self._output.link(logs, self._started_at)
         stdout_tail, stderr_tail = self._tails(logs)
         run.ended(
             state,

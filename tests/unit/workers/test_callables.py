@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 
 from omegacell.cellstate.model import AttemptState, Ended, Stop, TaskKind
-from omegacell.workers.logs import log_paths
+from omegacell.workers.logs import LogPaths, PoolOutput, log_paths
 from tests.unit.workers.tasks import Bench, call, definition, runs, task, text_of, until
 
 # As the client does with the user's own modules: what is defined here travels by value.
@@ -244,3 +244,19 @@ def test_folders_named_like_ours_do_no_harm(bench: Bench, tmp_path: Path) -> Non
 
 def test_a_large_argument_reaches_a_process_that_is_still_starting(bench: Bench) -> None:
     assert value_of(bench.run(call(len, b"x" * 5_000_000))) == 5_000_000
+
+
+def test_a_link_made_too_late_leaves_what_the_process_has_moved(tmp_path: Path) -> None:
+    """The process has moved the output of a task that ended, and the agent does not know it yet."""
+    output = PoolOutput(tmp_path / "pool")
+    logs = LogPaths(stdout=str(tmp_path / "0.1.stdout"), stderr=str(tmp_path / "0.1.stderr"))
+    (tmp_path / "pool").mkdir()
+    for path in (output.paths.stdout, output.paths.stderr):
+        Path(path).touch()
+    began = time.time()
+    Path(logs.stdout).write_text("one\n")
+    Path(logs.stderr).write_text("of an earlier cell")
+    os.utime(logs.stderr, (began - 60, began - 60))
+    output.link(logs, began)
+    assert Path(logs.stdout).read_text() == "one\n"
+    assert Path(logs.stderr).samefile(output.paths.stderr)
