@@ -23,7 +23,6 @@ from omegacell.cellstate.model import (
     Victims,
 )
 from omegacell.cellstate.model.amounts import no_entries
-from omegacell.schedulers.config import SchedulerConfig
 from omegacell.schedulers.refusals import NOT_ASKED, Refusals
 from omegacell.schedulers.retry import Next, Tally
 
@@ -101,13 +100,6 @@ class Attempt:
     def bounds(self) -> tuple[int, ...]:
         """Where each job's claims begin in the transaction, and where the last one's end."""
         return (0, *np.cumsum([len(planned.claims) for planned in self.jobs]).tolist())
-
-    def think_seconds(self, config: SchedulerConfig) -> float:
-        """t_job + t_task x (tasks of the job still unplaced), over its jobs. Omega, section 4."""
-        return sum(
-            config.think_job_seconds + config.think_task_seconds * planned.job.pending
-            for planned in self.jobs
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

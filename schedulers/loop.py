@@ -238,7 +238,7 @@ class Loop:
         if attempt.idle:
             self._idle(serving)
             return
-        self._think(serving, attempt.think_seconds(self._config))
+        self._think(serving, sum(scheduler.think_seconds(planned.job) for planned in attempt.jobs))
         if not serving.held(term):
             # Frozen, or too long without the store. Its jobs are still ours, or will be another's; both plan anew.
             log.warning("scheduler %s drops a plan that is older than its lease", self._name)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from omegacell.cellstate.model import SchedulerStatus, Verdict
-from omegacell.schedulers.attempt import conflicting
+from omegacell.cellstate.model import CommitMode, SchedulerStatus, Verdict
+from omegacell.schedulers.attempt import Finished, conflicting
 
 
 def busyness(busy_seconds: float, elapsed_seconds: float) -> float:
@@ -47,6 +47,74 @@ def wait_percentile(waits_seconds: Sequence[float], percent: float) -> float:
         if waits_seconds
         else float("nan")
     )
+
+
+class Account:
+    """What the attempts of one scheduler came to: counted as they finish, live and in virtual time.
+
+    An attempt at a job is a (job, transaction) pair. `succeeded`: its claims met no conflict; `failed`: at least one
+    did, also when others were kept; `no_room`: it made no claims. `claims` and `refused` count slots: under
+    all_or_nothing the claims up to the first that conflicts, all of them refused, as those behind it are not tried by
+    Omega's reference simulator; under gang every slot of a refused gang. The seconds are think time: useful where
+    the claims met no conflict, wasted where one did; what was spent on finding no room is in neither.
+    """
+
+    __slots__ = (
+        "attempts",
+        "claims",
+        "failed",
+        "no_room",
+        "no_room_seconds",
+        "placements",
+        "refused",
+        "succeeded",
+        "useful_seconds",
+        "wasted_seconds",
+    )
+
+    def __init__(self) -> None:
+        self.attempts = self.succeeded = self.failed = self.no_room = 0
+        self.claims = self.refused = self.placements = 0
+        self.useful_seconds = self.wasted_seconds = self.no_room_seconds = 0.0
+
+    def add(self, finished: Finished, thought_seconds: Sequence[float]) -> None:
+        """Count an attempt; thought_seconds: the think time of each of its jobs."""
+        attempt = finished.attempt
+        for position, (planned, tallied) in enumerate(zip(attempt.jobs, finished.tallies, strict=True)):
+            seconds = thought_seconds[position]
+            self.attempts += 1
+            self.placements += tallied.accepted
+            if not len(planned.claims):
+                self.no_room += 1
+                self.no_room_seconds += seconds
+            elif tallied.conflicts:
+                self.failed += 1
+                self.wasted_seconds += seconds
+                self._count_lost(finished, position)
+            else:
+                self.succeeded += 1
+                self.useful_seconds += seconds
+                self.claims += tallied.accepted
+
+    def _count_lost(self, finished: Finished, position: int) -> None:
+        """The claims of a job of which one conflicted."""
+        first, last = finished.attempt.bounds[position : position + 2]
+        slots = finished.attempt.transaction.slots[first:last]
+        accepted = finished.verdict.accepted[first:last]
+        if finished.attempt.jobs[position].job.commit is CommitMode.ALL_OR_NOTHING:
+            at = int(np.argmax(conflicting(finished.verdict.reason[first:last])))
+            tried = int(slots[:at].sum()) + 1
+            self.claims += tried
+            self.refused += tried
+        else:
+            self.claims += int(slots.sum())
+            self.refused += int((slots - accepted).sum())
+
+    def __iadd__(self, other: Account) -> Account:
+        """Add another scheduler's."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,8 @@ class Scheduler:
     """One incarnation of one scheduler, holding `lease`. Not for several threads.
 
     `policy` overrides the kind's default, and `use` changes it; a job's own policy overrides both. `busy_seconds`
-    and `attempts` are totals that its driver keeps by `account`.
+    and `attempts` are totals that its driver keeps by `account`. A `snapshot` handed over is kept in step by its
+    owner, as the simulator's is; without one the scheduler follows the store's feed.
     """
 
     kind: ClassVar[str] = ""
@@ -73,13 +74,15 @@ class Scheduler:
         rng: np.random.Generator,
         policy: PolicyChoice = "",
         config: SchedulerConfig | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self.store = store
         self.name = name
         self.lease = lease
         self.rng = rng
         self.config = config or self.default_config
-        self.snapshot = Snapshot()
+        self.snapshot = Snapshot() if snapshot is None else snapshot
+        self._follows_feed = snapshot is None
         self.busy_seconds = 0.0
         self.attempts = 0
         self._planner = Planner(
@@ -103,6 +106,13 @@ class Scheduler:
         """The policy for a job: its own; the one that spreads if it asks for that; else this scheduler's."""
         return job.policy or (Spread if job.spread else self.policy)
 
+    def think_seconds(self, job: ClaimedJob) -> float:
+        """How long an attempt at this job is to take: slept live, an event in virtual time.
+
+        t_job + t_task x (tasks of the job still unplaced). Omega, section 4.
+        """
+        return self.config.think_job_seconds + self.config.think_task_seconds * job.pending
+
     # --- what drivers call
 
     def begin(self, now: float) -> Attempt:
@@ -112,7 +122,8 @@ class Scheduler:
         )
         if not jobs:
             return self._attempt(now, ())
-        self.snapshot.apply(self.store.sync(self.snapshot.watermark))
+        if self._follows_feed:
+            self.snapshot.apply(self.store.sync(self.snapshot.watermark))
         return self._attempt(now, self._planner.plan(self._ordered(jobs), self.snapshot, now))
 
     def finish(self, attempt: Attempt, now: float) -> Finished:
@@ -207,7 +218,8 @@ class Scheduler:
                 f"token {self.lease.token} of scheduler {self.name!r} is no longer valid: "
                 "its lease ended or a newer incarnation took over"
             )
-        self.snapshot.apply_rows(verdict.rows)
+        if self._follows_feed:
+            self.snapshot.apply_rows(verdict.rows)
         return verdict
 
     def _learn(self, attempt: Attempt, tallies: Sequence[retry.Tally]) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import groupby, repeat
+from itertools import groupby
 
-import numpy as np
-
-from omegacell.cellstate.found import JobFound, MachineFound, PlacementKey
+from omegacell.cellstate.found import JobFound, MachineFound
 from omegacell.cellstate.judge import Claim, Ruling, judge, tasks_per_slot
 from omegacell.cellstate.memory import preemption, slots
 from omegacell.cellstate.memory.log import ClaimsJudged
@@ -17,7 +15,6 @@ from omegacell.cellstate.memory.reservations import let_go
 from omegacell.cellstate.memory.rows import machine_rows
 from omegacell.cellstate.memory.state import TRANSACTIONS_KEPT, Cell, CommittedClaim, Job, Machine, Scheduler
 from omegacell.cellstate.model import (
-    Int64,
     JobState,
     Placement,
     Reason,
@@ -27,13 +24,14 @@ from omegacell.cellstate.model import (
     Verdict,
 )
 from omegacell.cellstate.room import device_indexes
+from omegacell.cellstate.rulings import claims_of, verdict_of
 from omegacell.cellstate.transactions import check_transaction
 
 
 def commit(cell: Cell, transaction: Transaction, *, now: float) -> Verdict:
     """Judge and apply the claims, once per transaction id. The work grows with the claims only."""
     check_transaction(transaction)
-    claims = _claims(transaction)
+    claims = claims_of(transaction)
     answer = cell.transactions.get(transaction.txn_id)
     if answer is None:
         scheduler = cell.schedulers.get(transaction.scheduler_id)
@@ -46,35 +44,6 @@ def commit(cell: Cell, transaction: Transaction, *, now: float) -> Verdict:
         if len(cell.transactions) > TRANSACTIONS_KEPT:
             del cell.transactions[next(iter(cell.transactions))]
     return _verdict(cell, transaction, answer, now=now)
-
-
-def _claims(transaction: Transaction) -> list[Claim]:
-    """The claims one by one, each with its victims."""
-    victims: defaultdict[int, list[PlacementKey]] = defaultdict(list)
-    named = transaction.victims
-    for claim, *key in zip(
-        *(column.tolist() for column in (named.claim, named.job_id, named.first_index, named.attempt)),
-        strict=True,
-    ):
-        victims[claim].append((key[0], key[1], key[2]))
-    columns = (transaction.job_id, transaction.machine_id, transaction.slots, transaction.claim_sequence)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    tasks = transaction.tasks.tolist() or repeat(1)
-    devices = transaction.devices.tolist() or repeat(0)
-    return [
-        Claim(
-            job_id=job_id,
-            machine_id=machine_id,
-            slots=slots,
-            claim_sequence=claim_sequence,
-            tasks=tasks_of_slot,
-            devices=mask,
-            victims=tuple(victims.get(position, ())),
-        )
-        for position, ((job_id, machine_id, slots, claim_sequence), tasks_of_slot, mask) in enumerate(
-            zip(rows, tasks, devices, strict=False)  # the last two are endless where they were left out
-        )
-    ]
 
 
 def _apply(
@@ -239,21 +208,10 @@ def _verdict(
     cell: Cell, transaction: Transaction, answer: Sequence[CommittedClaim], *, now: float
 ) -> Verdict:
     """The answer as arrays, with the machines as they are now."""
-    rulings = [claim.ruling for claim in answer]
-
-    def column(values: Iterable[int]) -> Int64:
-        return np.array(list(values), dtype=np.int64)
-
-    return Verdict(
-        txn_id=transaction.txn_id,
-        accepted=column(ruling.accepted for ruling in rulings),
-        tasks=column(claim.tasks for claim in answer),
-        reason=column(ruling.reason.value for ruling in rulings),
-        machine_id=column(ruling.machine_id for ruling in rulings),
-        free=column(ruling.free for ruling in rulings),
-        first_index=column(claim.first_index for claim in answer),
-        preempted=column(len(ruling.victims) for ruling in rulings),
-        rival_txn=tuple(ruling.rival_txn for ruling in rulings),
-        rival_scheduler=column(ruling.rival_scheduler for ruling in rulings),
+    return verdict_of(
+        transaction,
+        [claim.ruling for claim in answer],
+        tasks=(claim.tasks for claim in answer),
+        first_index=(claim.first_index for claim in answer),
         rows=machine_rows(cell, _machine_ids(transaction) & cell.machines.keys(), now=now),
     )

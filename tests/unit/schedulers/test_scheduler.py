@@ -301,8 +301,9 @@ def test_budget_of_an_attempt_counts_slots() -> None:
 def test_think_time_grows_with_the_unplaced_tasks() -> None:
     cell = MemoryCell(1_000)
     cell.submit(30)
-    attempt = cell.scheduler(BatchScheduler).begin(START)
-    assert attempt.think_seconds(REFERENCE) == pytest.approx(0.1 + 30 * 0.005)
+    scheduler = cell.scheduler(BatchScheduler, config=REFERENCE)
+    attempt = scheduler.begin(START)
+    assert scheduler.think_seconds(attempt.jobs[0].job) == pytest.approx(0.1 + 30 * 0.005)
 
 
 class Raises:

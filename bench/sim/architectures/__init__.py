@@ -1,0 +1,1 @@
+"""Who sees what of the cell, and when: the allocators around the schedulers."""

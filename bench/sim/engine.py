@@ -1,0 +1,31 @@
+"""Virtual time: a queue of events, run in order of time and, at one moment, in the order they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+
+class Engine:
+    """A clock that jumps from event to event. Deterministic: ties are broken by the order of `at`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.events = 0
+        self._made = 0
+        self._queue: list[tuple[float, int, Callable[..., None], Any]] = []
+
+    def at(self, time: float, action: Callable[[Any], None], argument: Any = None) -> None:
+        """Call `action(argument)` at that time, which must not have passed."""
+        self._made += 1
+        heappush(self._queue, (time, self._made, action, argument))
+
+    def run(self, until: float) -> None:
+        """Run every event up to and at `until`; what is due later stays undone, and the clock ends there."""
+        queue = self._queue
+        while queue and queue[0][0] <= until:
+            self.now, _, action, argument = heappop(queue)
+            action(argument)
+            self.events += 1
+        self.now = until

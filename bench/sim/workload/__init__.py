@@ -1,0 +1,1 @@
+"""Where jobs come from: generators and traces, each of which makes a JobTable."""
