@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from omegacell.cellstate.model import Amounts, CommitMode, Detection, Reason
+from omegacell.cellstate.record import record
 from omegacell.cellstate.room import Room
 
 PlacementKey = tuple[int, int, int]
@@ -32,7 +33,7 @@ class MachineFound:
     reserved_until: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(eq=True)
 class JobFound:
     """A job that the caller has claimed, as the transaction finds it.
 

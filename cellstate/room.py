@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from omegacell.cellstate.model import DEVICE_MILLI, DIMENSIONS, Amounts, Reason
 
-_DIMENSION_REASONS = (Reason.CPU, Reason.MEMORY, Reason.DISK)
-assert len(_DIMENSION_REASONS) == len(DIMENSIONS)
+DIMENSION_REASONS = (Reason.CPU, Reason.MEMORY, Reason.DISK)
+assert len(DIMENSION_REASONS) == len(DIMENSIONS)
 
 
 class Fit(NamedTuple):
@@ -42,7 +42,7 @@ class Room:
     def fit(self, amounts: Amounts, *, wanted: int, named: int = 0) -> Fit:
         """How many of `wanted` slots fit, on the devices `named` (a mask; one slot) or on any where it is 0."""
         slots, reason, of_it = wanted, Reason.ACCEPTED, 0
-        for why, amount, free in zip(_DIMENSION_REASONS, as_tuple(amounts), self.amounts, strict=True):
+        for why, amount, free in zip(DIMENSION_REASONS, as_tuple(amounts), self.amounts, strict=True):
             if amount and free // amount < slots:
                 slots, reason, of_it = free // amount, why, free
         if named or not amounts.plain:

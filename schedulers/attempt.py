@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from uuid import UUID
 
 import numpy as np
@@ -23,16 +23,17 @@ from omegacell.cellstate.model import (
     Victims,
 )
 from omegacell.cellstate.model.amounts import no_entries
+from omegacell.cellstate.record import record
 from omegacell.schedulers.refusals import NOT_ASKED, Refusals
 from omegacell.schedulers.retry import Next, Tally
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record()
 class JobClaims:
-    """What a job claims, with ids instead of rows: machine_id, slots, claim_sequence, tasks: int64[K].
+    """What a job claims, with ids instead of rows: machine_id, slots, claim_sequence: int64[K].
 
-    devices: int64[K], empty where none are named; `victims` count claims from the job's first; alternatives:
-    int64[A], machines by rank.
+    tasks, of each of a claim's slots: int64[K], empty where all hold one; devices: int64[K], empty where none are
+    named; `victims` count claims from the job's first; alternatives: int64[A], machines by rank.
     """
 
     machine_id: Int64 = field(default_factory=no_entries)
@@ -47,6 +48,10 @@ class JobClaims:
         """K."""
         return len(self.machine_id)
 
+    def tasks_of_each(self) -> Int64:
+        """int64[K]: the tasks of each of a claim's slots."""
+        return self.tasks if len(self.tasks) else np.ones(len(self), dtype=np.int64)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
@@ -59,10 +64,12 @@ class Hold:
         return self.machines > 0
 
 
+_GANG = CommitMode.GANG  # in Python 3.11 to look up a member of an enum takes 0.7 microseconds
+
 NO_HOLD = Hold(machines=0, until=0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record()
 class JobAttempt:
     """One job in an attempt: `asked` tasks of its pending ones, of which the plan places `planned`.
 
@@ -99,10 +106,10 @@ class Attempt:
     @cached_property
     def bounds(self) -> tuple[int, ...]:
         """Where each job's claims begin in the transaction, and where the last one's end."""
-        return (0, *np.cumsum([len(planned.claims) for planned in self.jobs]).tolist())
+        return tuple(accumulate((len(planned.claims) for planned in self.jobs), initial=0))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record()
 class Finished:
     """What came of an attempt: the verdict (without claims if nothing was sent), and each job's next step.
 
@@ -129,7 +136,11 @@ class Finished:
 def transaction_of(jobs: Sequence[JobAttempt], *, txn_id: UUID, scheduler_id: int, token: int) -> Transaction:
     """The claims of all jobs, those of one job together, in the order of the jobs."""
     claims = [planned.claims for planned in jobs]
-    tasks = _joined([each.tasks for each in claims])
+    if len(claims) == 1 and not len(claims[0].victims.claim) and not len(claims[0].alternatives):
+        return _of_one_job(
+            jobs[0].job.job_id, claims[0], txn_id=txn_id, scheduler_id=scheduler_id, token=token
+        )
+    tasks = _joined([each.tasks_of_each() for each in claims])
     return Transaction(
         txn_id=txn_id,
         scheduler_id=scheduler_id,
@@ -145,6 +156,23 @@ def transaction_of(jobs: Sequence[JobAttempt], *, txn_id: UUID, scheduler_id: in
             job_id=_job_ids(jobs, [len(each.alternatives) for each in claims]),
             machine_id=_joined([each.alternatives for each in claims]),
         ),
+    )
+
+
+def _of_one_job(
+    job_id: int, claims: JobClaims, *, txn_id: UUID, scheduler_id: int, token: int
+) -> Transaction:
+    """The claims as they are, where there is nothing to join."""
+    return Transaction(
+        txn_id=txn_id,
+        scheduler_id=scheduler_id,
+        token=token,
+        job_id=np.full(len(claims), job_id, dtype=np.int64),
+        machine_id=claims.machine_id,
+        slots=claims.slots,
+        claim_sequence=claims.claim_sequence,
+        tasks=claims.tasks if len(claims.tasks) and (claims.tasks != 1).any() else no_entries(),
+        devices=claims.devices,
     )
 
 
@@ -185,8 +213,19 @@ _CONFLICT_OF = np.array(
 """bool, by the value of a Reason."""
 
 
+_SUM = np.add.reduce
+"""ndarray.sum() without its detour through Python."""
+
+
 def tally(attempt: Attempt, verdict: Verdict) -> tuple[Tally, ...]:
     """What the verdict means for each job of the attempt."""
+    if not np.count_nonzero(verdict.reason):  # all accepted
+        return tuple(
+            [
+                Tally(accepted=int(_SUM(verdict.tasks[first:last])), conflicts=0, withdrawn=False)
+                for first, last in pairwise(attempt.bounds)
+            ]
+        )
     conflicts = conflicting(verdict.reason)
     withdrawn = (verdict.reason == Reason.JOB_NOT_CLAIMED) | (verdict.reason == Reason.NOTHING_TO_PLACE)
     return tuple(
@@ -210,14 +249,14 @@ def gang_too_small(job: ClaimedJob, planned: int) -> bool:
 
     judge.py decides; this spares a transaction that cannot succeed.
     """
-    if job.commit is not CommitMode.GANG or planned >= job.pending:
+    if job.commit is not _GANG or planned >= job.pending:
         return False
     return job.placed + job.ended + planned < (job.gang_min or job.task_count)
 
 
 def least_useful(job: ClaimedJob) -> int:
     """The smallest slice of a job that is worth planning: a gang's missing members, else one task."""
-    if job.commit is CommitMode.GANG:
+    if job.commit is _GANG:
         return max((job.gang_min or job.task_count) - job.placed - job.ended, 1)
     return 1
 

@@ -135,7 +135,7 @@ def _lost_claims(finished: Finished, position: int, snapshot: Snapshot) -> list[
     verdict, claims = finished.verdict, finished.attempt.transaction
     mine = _claims_of(finished, position)
     wanted = np.zeros_like(claims.slots)
-    wanted[mine] = claims.slots[mine] * finished.attempt.jobs[position].claims.tasks
+    wanted[mine] = claims.slots[mine] * finished.attempt.jobs[position].claims.tasks_of_each()
     refused = (mine.start + np.flatnonzero(verdict.reason[mine] != Reason.ACCEPTED)).tolist()
     # A claim that merely fell with its group says less than the one that brought the group down.
     refused.sort(key=lambda k: verdict.reason[k] in (Reason.GROUP, Reason.GANG))

@@ -45,13 +45,14 @@ class _Scene:
     """What the jobs of one attempt share: the snapshot, and the view with the claims so far.
 
     `victims_left` may still be named, not on the rows `seized`: what is free there once the victims have gone is
-    known only to the commit.
+    known only to the commit. `jobs_to_come` will look at the view after the job that is being planned.
     """
 
     snapshot: Snapshot
     view: AttemptView
     now: float
     victims_left: int
+    jobs_to_come: int
     seized: set[int] = field(default_factory=set)
 
 
@@ -88,14 +89,18 @@ class Planner:
         self._rng = rng
         self._policy_for = policy_for
         self._seizer = Seizer(ask_preemptible, rng)
-        self._loaded: dict[str | type, Policy] = {}
+        self._loaded: dict[str | type, tuple[str, Policy]] = {}
 
     def load(self, choice: PolicyChoice) -> Policy:
         """The policy itself, made once per name or class; PolicyError for an unknown one."""
+        return self._named(choice)[1]
+
+    def _named(self, choice: PolicyChoice) -> tuple[str, Policy]:
+        """The policy's name, and itself."""
         if not isinstance(choice, str | type):
-            return choice
+            return plugins.policy_name(choice), choice
         if choice not in self._loaded:
-            self._loaded[choice] = plugins.policy(choice)
+            self._loaded[choice] = plugins.policy_name(choice), plugins.policy(choice)
         return self._loaded[choice]
 
     def plan(self, jobs: Sequence[ClaimedJob], snapshot: Snapshot, now: float) -> tuple[JobAttempt, ...]:
@@ -108,12 +113,13 @@ class Planner:
         )
         view = AttemptView(snapshot, now)
         budget = self._config.max_victims_per_attempt if self._config.preemption else 0
-        scene = _Scene(snapshot=snapshot, view=view, now=now, victims_left=budget)
+        scene = _Scene(snapshot=snapshot, view=view, now=now, victims_left=budget, jobs_to_come=len(jobs))
         try:
-            return tuple(
-                self._plan(job, min(job.pending, slots * each), scene)
-                for job, slots, each in zip(jobs, granted, tasks, strict=True)
-            )
+            planned = []
+            for job, slots, each in zip(jobs, granted, tasks, strict=True):
+                scene.jobs_to_come -= 1
+                planned.append(self._plan(job, min(job.pending, slots * each), scene))
+            return tuple(planned)
         finally:
             view.rollback(0)
 
@@ -140,6 +146,8 @@ class Planner:
         tasks = self._tasks_per_slot(job, asked)
         request = Request.of(job, ranges.slots_for(asked, tasks))
         policy, plan, error = self._ask(job, request, view)
+        if tasks == 1 and plan.placed == request.count and self._straight(job, request.count):
+            return self._as_planned(job, policy, request, plan, scene)
         others = self._alternatives(job, request, plan, view)
         found = _Found(plan=plan) if error else self._find(job, request, plan, scene)
         withheld = gang_too_small(job, found.slots)
@@ -160,15 +168,34 @@ class Planner:
             error=error,
         )
 
+    def _straight(self, job: ClaimedJob, planned: int) -> bool:
+        """Whether a plan for all that was asked may be claimed as it is."""
+        after = self._config.alternatives_after_conflicts
+        return not alternatives.needed(job, after) and not gang_too_small(job, planned)
+
+    def _as_planned(
+        self, job: ClaimedJob, policy: str, request: Request, plan: Plan, scene: _Scene
+    ) -> JobAttempt:
+        """Nothing else to look for: everything asked for found room."""
+        if scene.jobs_to_come:
+            scene.view.claim(request, plan.rows, plan.slots, plan.devices)
+        return JobAttempt(
+            job=job,
+            policy=policy,
+            asked=request.count,
+            planned=request.count,
+            claims=_plain_claims(plan, scene.snapshot),
+            hold=self._hold(job, scene),
+        )
+
     def _ask(self, job: ClaimedJob, request: Request, view: AttemptView) -> tuple[str, Plan, str]:
         """The policy's name, its plan, and what went wrong with it ("" for nothing)."""
         if not request.count:
             return "", NOWHERE, ""
         name = ""
         try:
-            choice = self._policy_for(job)
-            name = plugins.policy_name(choice)
-            return name, self._choose(self.load(choice), request, view), ""
+            name, policy = self._named(self._policy_for(job))
+            return name, self._choose(policy, request, view), ""
         except Exception as error:  # users' code: it costs the job this attempt, not the scheduler
             log.debug("policy %s failed on job %d", name, job.job_id, exc_info=True)
             return name, NOWHERE, f"{type(error).__name__}: {error}"
@@ -223,6 +250,8 @@ class Planner:
     def _hold(self, job: ClaimedJob, scene: _Scene) -> Hold:
         """The machines reserved for the job at present, as far as the snapshot knows."""
         reserved = scene.snapshot.reserved
+        if not len(reserved.rows):
+            return NO_HOLD
         mine = (reserved.job_id == job.job_id) & (reserved.until > scene.now)
         if not mine.any():
             return NO_HOLD
@@ -260,4 +289,14 @@ def _claims(found: _Found, others: Int64, snapshot: Snapshot, asked: int, tasks:
         devices=np.concatenate((planned.devices, nothing)) if len(planned.devices) else planned.devices,
         victims=replace(seized.victims, claim=seized.victims.claim + len(planned.rows)),
         alternatives=snapshot.machine_id[others],
+    )
+
+
+def _plain_claims(plan: Plan, snapshot: Snapshot) -> JobClaims:
+    """A plan as claims for slots of one task."""
+    return JobClaims(
+        machine_id=snapshot.machine_id.take(plan.rows),
+        slots=plan.slots,
+        claim_sequence=snapshot.claim_sequence.take(plan.rows),
+        devices=plan.devices,
     )

@@ -25,7 +25,7 @@ not allowed costs the job that attempt, with the reason kept for `explain`, and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -33,12 +33,13 @@ from numpy.typing import NDArray
 
 from omegacell.cellstate.model import AntiAffinity, Bool, ClaimedJob, Constraint, Int64
 from omegacell.cellstate.model.amounts import no_entries
+from omegacell.cellstate.record import record
 from omegacell.cellstate.snapshot import AttributeColumn
 
 Float64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record()
 class Request:
     """Identical tasks of one job that want a machine each; `count` of them in this attempt.
 
@@ -61,6 +62,11 @@ class Request:
     gpu_milli: int = 0
     custom: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def simple(self) -> bool:
+        """Whether room in the dimensions, on a machine that is to be had, is all that it asks for."""
+        return not (self.constraints or self.anti_affinity or self.gpu_milli or self.custom)
+
     @staticmethod
     def of(job: ClaimedJob, count: int) -> Request:
         """`count` tasks of a claimed job."""
@@ -79,7 +85,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record()
 class Plan:
     """Where tasks should go: rows: int64[K], each row at most once; slots: int64[K], tasks on each (>= 1).
 

@@ -12,6 +12,8 @@ def shares(wanted: Sequence[int], least: Sequence[int], budget: int) -> list[int
     gets less than its `least` (at most what it wants), also beyond the budget: a gang in slices would never
     start.
     """
+    if len(wanted) == 1:
+        return [min(wanted[0], max(budget, least[0], 1))]
     granted = [0] * len(wanted)
     left = budget
     smallest_first = sorted(range(len(wanted)), key=lambda job: wanted[job])

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from omegacell.cellstate.model import ClaimedJob
+from omegacell.cellstate.record import record
 from omegacell.schedulers.config import RetryRule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(eq=True)
 class Done:
     """Nothing is left for this scheduler to do: all is placed, or the job is no longer its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(eq=True)
 class RetryAt:
     """Back to the queue, to be taken again from this time on."""
 
@@ -32,7 +33,7 @@ class GiveUp:
 Next = Done | RetryAt | GiveUp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(eq=True)
 class Tally:
     """What an attempt brought a job; `withdrawn`: it was no longer the caller's, or had nothing to place."""
 

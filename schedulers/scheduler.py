@@ -50,6 +50,8 @@ from omegacell.schedulers.policies.spread import Spread
 
 __all__ = ["PolicyChoice", "Scheduler"]
 
+_TOKEN_LOST = int(Reason.TOKEN_LOST)
+
 log = logging.getLogger(__name__)
 
 
@@ -138,10 +140,12 @@ class Scheduler:
             attempt=attempt,
             verdict=verdict,
             tallies=tallies,
-            holds=tuple(self._hold(planned, now) for planned in attempt.jobs),
+            holds=tuple([self._hold(planned, now) for planned in attempt.jobs]),
             next=tuple(
-                retry.decide(self.config.retry, planned.job, tallied, now=now, rng=self.rng)
-                for planned, tallied in zip(attempt.jobs, tallies, strict=True)
+                [
+                    retry.decide(self.config.retry, planned.job, tallied, now=now, rng=self.rng)
+                    for planned, tallied in zip(attempt.jobs, tallies, strict=True)
+                ]
             ),
         )
         settlements = [
@@ -184,6 +188,8 @@ class Scheduler:
 
     def _ordered(self, jobs: Sequence[ClaimedJob]) -> Sequence[ClaimedJob]:
         """The hook's order; the queue's if the hook fails or does not return the same jobs."""
+        if len(jobs) == 1:
+            return jobs
         try:
             ordered = tuple(self.order(jobs))
         except Exception:  # users' code: it costs the order, not the scheduler
@@ -213,7 +219,7 @@ class Scheduler:
         if not len(attempt.transaction.job_id):
             return nothing_claimed(attempt.transaction, len(self.snapshot.dimensions))
         verdict = self.store.commit(attempt.transaction)
-        if verdict.reason[0] == Reason.TOKEN_LOST:
+        if int(verdict.reason[0]) == _TOKEN_LOST:
             raise TokenLost(
                 f"token {self.lease.token} of scheduler {self.name!r} is no longer valid: "
                 "its lease ended or a newer incarnation took over"

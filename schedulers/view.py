@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from omegacell.cellstate.extras import NamedResource
 from omegacell.cellstate.model import DEVICE_MILLI, Bool, Int64
 from omegacell.cellstate.snapshot import AttributeColumn, Snapshot
 from omegacell.schedulers import devices
@@ -39,23 +41,53 @@ class AttemptView:
 
     def __init__(self, snapshot: Snapshot, now: float = 0.0) -> None:
         self._snapshot = snapshot
+        self._now = now
         self._free = snapshot.free
-        self._device_free = snapshot.device_free
-        self._named = snapshot.named
-        self._reserved_now = snapshot.reserved.until > now
         self._available_to: dict[tuple[int, int], Bool] = {}
         self._claims: list[_Claimed] = []
         self._placed_on: dict[int, Mapping[int, int]] = {}
         self._counts: dict[int, Int64] = {}
         self.machines = snapshot.machines
         self.dimensions = snapshot.dimensions
-        self.names: Sequence[str] = snapshot.names
-        self.machine_id: Int64 = _frozen(snapshot.machine_id)
+        self.free_matrix: Int64 = _frozen(self._free)
         self.available: Bool = snapshot.available.view()
         self.available.flags.writeable = False
-        self.free_matrix: Int64 = _frozen(snapshot.free)
-        self.device_free: Int64 = _frozen(snapshot.device_free)
-        self.capacity_matrix: Int64 = _frozen(snapshot.capacity)
+
+    # Made when asked for: an attempt at a small job takes no longer than making them all.
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """The machines' names."""
+        return self._snapshot.names
+
+    @cached_property
+    def machine_id(self) -> Int64:
+        """int64[M]."""
+        return _frozen(self._snapshot.machine_id)
+
+    @cached_property
+    def device_free(self) -> Int64:
+        """int64[M, D]: milli free on each device, -1 where a machine has no such device."""
+        return _frozen(self._device_free)
+
+    @cached_property
+    def capacity_matrix(self) -> Int64:
+        """int64[M, R]."""
+        return _frozen(self._snapshot.capacity)
+
+    @cached_property
+    def _device_free(self) -> Int64:
+        return self._snapshot.device_free
+
+    @cached_property
+    def _named(self) -> Mapping[str, NamedResource]:
+        return self._snapshot.named
+
+    @cached_property
+    def _reserved_now(self) -> Bool:
+        """bool[V], of the reservations told of."""
+        reserved: Bool = self._snapshot.reserved.until > self._now
+        return reserved
 
     @property
     def largest(self) -> Int64:
@@ -64,7 +96,7 @@ class AttemptView:
 
     def available_to(self, request: Request) -> Bool:
         """bool[M]: available, and not kept for another job of no lower priority."""
-        if not self._reserved_now.any():
+        if not len(self._snapshot.reserved.rows) or not self._reserved_now.any():
             return self.available
         asking = request.job_id, request.priority
         if asking not in self._available_to:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from omegacell.bench.sim.engine import Engine
+from omegacell.bench.sim.virtual_jobs import Desk
 from omegacell.schedulers.attempt import Attempt, Finished
 from omegacell.schedulers.metrics import Account
 from omegacell.schedulers.scheduler import Scheduler
@@ -26,7 +27,7 @@ class Driver:
         self.scheduler = scheduler
         self.account = Account()
         self.busy = False
-        self.desk: Desk | None = None  # set when seated
+        self.desk = Desk(self.wake)
         self._committed = committed
 
     def wake(self) -> None:
@@ -36,12 +37,12 @@ class Driver:
 
     def begin(self) -> None:
         """Start an attempt, unless there is nothing to attempt."""
-        engine = self.engine
-        attempt = self.scheduler.begin(engine.now)
-        if attempt.idle:
+        if not self.desk.queue:
             return
         self.busy = True
-        thought = [self.scheduler.think_seconds(planned.job) for planned in attempt.jobs]
+        engine, scheduler = self.engine, self.scheduler
+        attempt = scheduler.begin(engine.now)
+        thought = [scheduler.think_seconds(planned.job) for planned in attempt.jobs]
         engine.at(engine.now + sum(thought), self.finish, (attempt, thought))
 
     def finish(self, begun: tuple[Attempt, list[float]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Any
 
 
@@ -29,3 +30,11 @@ class Engine:
             action(argument)
             self.events += 1
         self.now = until
+
+    def pending(self, action: Callable[[Any], None]) -> list[Any]:
+        """The arguments of the events of one action that are still to come, in order of time."""
+        return [
+            argument
+            for _, _, planned, argument in sorted(self._queue, key=itemgetter(0, 1))
+            if planned == action
+        ]

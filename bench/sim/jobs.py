@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,21 @@ class JobTable:
         """Those submitted earlier than that."""
         return self._of(np.flatnonzero(self.submitted_at < seconds))
 
+    def replayed(
+        self, *, start: float, end: float, rate: float, limit: int, runtime: float = FOR_EVER
+    ) -> JobTable:
+        """The jobs submitted from `start` on and before `end`, the first `limit` of them (0: all), `rate` times as
+        often: `start` becomes 0, and what comes after the runtime is left out. Durations stay.
+        """
+        window = self._of(np.flatnonzero((self.submitted_at >= start) & (self.submitted_at < end)))
+        if limit:
+            window = window._of(np.arange(min(limit, len(window))))
+        return replace(window, submitted_at=(window.submitted_at - start) / rate).before(runtime)
+
+    def evenly(self, gap_seconds: float) -> JobTable:
+        """The same jobs in the same order, one every so often, the first at 0."""
+        return replace(self, submitted_at=np.arange(len(self), dtype=np.float64) * gap_seconds)
+
     def _of(self, chosen: Int64) -> JobTable:
         return JobTable(
             submitted_at=self.submitted_at[chosen],
@@ -69,6 +85,35 @@ class JobTable:
             shape=self.shape[chosen],
             shapes=self.shapes,
         )
+
+
+class JobRows:
+    """Jobs one by one, until they are a table; 32 bytes each, in any order."""
+
+    def __init__(self) -> None:
+        self._submitted_at = array("d")
+        self._duration = array("d")
+        self._tasks = array("q")
+        self._shape = array("q")
+        self._position: dict[TaskShape, int] = {}
+
+    def add(self, shape: TaskShape, *, submitted_at: float, tasks: int, duration_seconds: float) -> None:
+        """One more."""
+        self._submitted_at.append(submitted_at)
+        self._tasks.append(tasks)
+        self._duration.append(duration_seconds)
+        self._shape.append(self._position.setdefault(shape, len(self._position)))
+
+    def table(self) -> JobTable:
+        """All of them in order of submission; at one moment, in the order in which they were added."""
+        table = JobTable(
+            submitted_at=np.array(self._submitted_at, dtype=np.float64),
+            tasks=np.array(self._tasks, dtype=np.int64),
+            duration_seconds=np.array(self._duration, dtype=np.float64),
+            shape=np.array(self._shape, dtype=np.int64),
+            shapes=tuple(self._position),
+        )
+        return table._of(np.argsort(table.submitted_at, kind="stable"))
 
 
 def merged(tables: Sequence[JobTable]) -> JobTable:

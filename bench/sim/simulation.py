@@ -12,7 +12,8 @@ from omegacell.bench.sim.engine import Engine
 from omegacell.bench.sim.jobs import FOR_EVER, TaskShape, merged
 from omegacell.bench.sim.machines import snapshot_of
 from omegacell.bench.sim.scenario import Scenario, SchedulerSpec
-from omegacell.bench.sim.world import Desk, VirtualCell, VirtualJob
+from omegacell.bench.sim.virtual_jobs import Sort, VirtualJob
+from omegacell.bench.sim.world import VirtualCell
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.model import Lease
 from omegacell.cellstate.snapshot import Snapshot
@@ -74,15 +75,14 @@ class Simulation:
             snapshot=snapshot,
         )
 
-    def seat(self, driver: Driver, spec: SchedulerSpec, *, serves: Sequence[str]) -> Desk:
+    def seat(self, driver: Driver, spec: SchedulerSpec, *, serves: Sequence[str]) -> None:
         """Give a driver's scheduler its queue of jobs of these kinds, shared in turn with others that serve them."""
         scheduler_id = driver.scheduler.lease.holder_id
         self.drivers.append(driver)
         self.specs.append(spec)
         for kind in serves:
             self._serving.setdefault(kind, []).append(scheduler_id)
-        desk = self.cell.desks[scheduler_id] = Desk(driver.wake)
-        return desk
+        self.cell.desks[scheduler_id] = driver.desk
 
     # --- running
 
@@ -100,7 +100,7 @@ class Simulation:
 
     def _route(self, job: VirtualJob) -> int:
         """The i-th job of a kind, from 1, goes to scheduler i mod N of those that serve it."""
-        kind = job.shape.kind
+        kind = job.sort.shape.kind
         serving = self._serving[kind]
         self._arrived[kind] = self._arrived.get(kind, 0) + 1
         return serving[self._arrived[kind] % len(serving)]
@@ -110,7 +110,7 @@ class Simulation:
         rng = np.random.default_rng([self.seed, _FILLING])
         for filled in self.scenario.cell.filled:
             shape = TaskShape(kind="filled", amounts=filled.amounts())
-            job = VirtualJob(0, shape, tasks=filled.tasks, duration=FOR_EVER, now=0.0)
+            job = VirtualJob(0, Sort(shape), tasks=filled.tasks, duration=FOR_EVER, now=0.0)
             request = Request.of(job.claimed(), filled.tasks)
             plan = RandomFirstFit().place(request, AttemptView(self.cell.snapshot), rng)
             if plan.placed < filled.tasks:

@@ -1,22 +1,24 @@
 """The cell in virtual time: what the schedulers see, and a store for them that is arrays and nothing else.
 
 It does what the in-memory store does for `begin` and `finish`, without tasks, workers, reports and history: a job is a
-count, and what it holds on its machines is one entry of arrays that ends at once. What is kept of a transaction,
-cellstate/judge.py says; when a job is tried again, schedulers/retry.py.
+count, and what one commit gave it is one entry of arrays that ends at once. What is kept of a transaction cellstate's
+judge says; when a job is tried again, schedulers/retry.py.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import numpy as np
 
 from omegacell.bench.sim.engine import Engine
-from omegacell.bench.sim.jobs import FOR_EVER, Float64, JobTable, TaskShape
-from omegacell.cellstate.found import JobFound, MachineFound
+from omegacell.bench.sim.jobs import FOR_EVER, JobTable
+from omegacell.bench.sim.utilisation import Utilisation
+from omegacell.bench.sim.virtual_jobs import Desk, Held, JobHistory, Sort, VirtualJob
+from omegacell.cellstate.found import MachineFound
 from omegacell.cellstate.judge import Claim, Ruling, judge
+from omegacell.cellstate.judge_plain import judge_plain
 from omegacell.cellstate.model import (
     Changes,
     ClaimedJob,
@@ -33,144 +35,19 @@ from omegacell.cellstate.room import Room, device_indexes, device_milli
 from omegacell.cellstate.rulings import claims_of, verdict_of
 from omegacell.cellstate.snapshot import Snapshot
 
-NEVER = -1.0
-"""A time that has not come."""
+_SUM = np.add.reduce
 
-
-class VirtualJob:
-    """A job from its submission until nothing of it is left to place."""
-
-    __slots__ = (
-        "attempts",
-        "conflicts",
-        "duration_seconds",
-        "fruitless",
-        "index",
-        "pending",
-        "placed_on",
-        "queued_at",
-        "shape",
-        "submitted_at",
-        "tasks",
-    )
-
-    def __init__(self, index: int, shape: TaskShape, *, tasks: int, duration: float, now: float) -> None:
-        self.index = index
-        self.shape = shape
-        self.tasks = tasks
-        self.pending = tasks
-        self.duration_seconds = duration
-        self.submitted_at = now
-        self.queued_at = now
-        self.attempts = 0
-        self.fruitless = 0
-        self.conflicts = 0
-        self.placed_on: dict[int, int] = {}
-
-    @property
-    def job_id(self) -> int:
-        """As schedulers call it; 0 is no job."""
-        return self.index + 1
-
-    def claimed(self) -> ClaimedJob:
-        """What a scheduler gets to see of it."""
-        shape = self.shape
-        return ClaimedJob(
-            job_id=self.index + 1,
-            name="",
-            scheduler=shape.kind,
-            policy=shape.policy,
-            amounts=shape.amounts,
-            constraints=shape.constraints,
-            anti_affinity=shape.anti_affinity,
-            spread=shape.spread,
-            priority=shape.priority,
-            detection=shape.detection,
-            commit=shape.commit,
-            gang_min=0,
-            service=False,
-            expected_duration_seconds=0.0 if self.duration_seconds == FOR_EVER else self.duration_seconds,
-            task_count=self.tasks,
-            pending=self.pending,
-            placed=self.tasks - self.pending,
-            ended=0,
-            attempts=self.attempts,
-            fruitless=self.fruitless,
-            submitted_at=self.submitted_at,
-            placed_on=self.placed_on,
-            conflicts=self.conflicts,
-        )
-
-    def found(self, alternatives: tuple[int, ...]) -> JobFound:
-        """What a transaction finds of it."""
-        shape = self.shape
-        return JobFound(
-            amounts=shape.amounts,
-            priority=shape.priority,
-            detection=shape.detection,
-            commit=shape.commit,
-            gang_min=0,
-            task_count=self.tasks,
-            placed=self.tasks - self.pending,
-            pending=self.pending,
-            alternatives=alternatives,
-        )
-
-
-class Held:
-    """What one commit gave one job: rows, slots: int64[K]; taken: int64[K, R]; devices: a mask per slot, or nothing."""
-
-    __slots__ = ("devices", "job", "rows", "slots", "taken")
-
-    def __init__(
-        self, job: VirtualJob, rows: Int64, slots: Int64, taken: Int64, devices: tuple[tuple[int, ...], ...]
-    ) -> None:
-        self.job = job
-        self.rows = rows
-        self.slots = slots
-        self.taken = taken
-        self.devices = devices
-
-
-class JobHistory:
-    """What became of each of N jobs; seconds, NEVER where it did not come to that.
-
-    first_wait, waited (in the queue, all attempts), placed_at (its last task): float64[N]; attempts, unplaced: int64[N];
-    abandoned: bool[N].
-    """
-
-    def __init__(self, jobs: JobTable) -> None:
-        self.first_wait: Float64 = np.full(len(jobs), NEVER)
-        self.waited: Float64 = np.zeros(len(jobs))
-        self.placed_at: Float64 = np.full(len(jobs), NEVER)
-        self.attempts: Int64 = np.zeros(len(jobs), dtype=np.int64)
-        self.unplaced: Int64 = jobs.tasks.copy()
-        self.abandoned = np.zeros(len(jobs), dtype=np.bool_)
-
-
-class Desk:
-    """A scheduler's queue: `queue` of those waiting, `taken` by id those it holds; `wake` is called when one comes."""
-
-    __slots__ = ("queue", "taken", "wake")
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self.queue: deque[VirtualJob] = deque()
-        self.taken: dict[int, VirtualJob] = {}
-        self.wake = wake
+Route = Callable[[VirtualJob], int]
 
 
 class VirtualCell:
-    """The SchedulerStore of virtual time: truth in `snapshot`, which shared-state schedulers read as it is.
+    """The PlacingStore of virtual time. The truth is `snapshot`, which shared-state schedulers read as it is.
 
-    `route(job)` names the scheduler whose queue a job waits in.
+    Its machines are those of ids 1 to M, in row order. `route(job)` names the scheduler whose queue a job waits in.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        snapshot: Snapshot,
-        jobs: JobTable,
-        route: Callable[[VirtualJob], int],
+        self, engine: Engine, snapshot: Snapshot, jobs: JobTable, route: Route, *, warm_up: float = 0.0
     ) -> None:
         self.engine = engine
         self.snapshot = snapshot
@@ -178,13 +55,14 @@ class VirtualCell:
         self.history = JobHistory(jobs)
         self.desks: dict[int, Desk] = {}
         self.standing: list[Held] = []  # what never ends
+        self.utilisation = Utilisation((0, 0, 0), warm_up=warm_up)
         self._route = route
+        self._sorts = [Sort(shape) for shape in jobs.shapes]
         self._free = snapshot.free
         self._claim_sequence = snapshot.claim_sequence
         self._device_free = snapshot.device_free
-        self._claimed_by: dict[int, tuple[int, int]] = {}  # row -> transaction number, scheduler: for rivals
-        self._reserved: dict[int, tuple[int, int, float]] = {}  # row -> job id, priority, until
-        self._observers: list[Callable[[float, Int64], None]] = []
+        self._all_available = bool(snapshot.available.all())
+        self._nothing = np.zeros(64, dtype=np.int64)
 
     # --- jobs
 
@@ -193,7 +71,7 @@ class VirtualCell:
         jobs = self.jobs
         job = VirtualJob(
             index,
-            jobs.shapes[jobs.shape[index]],
+            self._sorts[jobs.shape[index]],
             tasks=int(jobs.tasks[index]),
             duration=float(jobs.duration_seconds[index]),
             now=self.engine.now,
@@ -214,12 +92,12 @@ class VirtualCell:
         while desk.queue and len(desk.taken) < limit:
             job = desk.queue.popleft()
             waited = now - job.queued_at
-            if history.first_wait[job.index] < 0.0:
+            if not job.attempts:
                 history.first_wait[job.index] = waited
             history.waited[job.index] += waited
             history.attempts[job.index] += 1
             desk.taken[job.index + 1] = job
-        return tuple(job.claimed() for job in desk.taken.values())
+        return tuple([job.claimed() for job in desk.taken.values()])
 
     def settle(self, scheduler_id: int, token: int, settlements: Sequence[Settlement]) -> None:
         """Back to the end of the queue at `not_before`, or given up."""
@@ -241,25 +119,85 @@ class VirtualCell:
     def commit(self, transaction: Transaction) -> Verdict:
         """Judge the claims, and do as was ruled."""
         desk = self.desks[transaction.scheduler_id]
+        job_id = transaction.job_id
+        if int(job_id[0]) == int(job_id[-1]):
+            job = desk.taken[int(job_id[0])]
+            if self._plain(transaction) and job.sort.plain:
+                return self._commit_plain(transaction, desk, job)
+        return self._commit_any(transaction, desk)
+
+    def _plain(self, transaction: Transaction) -> bool:
+        """Whether judge_plain.py may rule; schedulers claim a machine once a job, and no more than is pending."""
+        return (
+            self._all_available
+            and not len(transaction.tasks)
+            and not len(transaction.alternatives.job_id)
+            and not len(transaction.victims.claim)
+        )
+
+    def _commit_plain(self, transaction: Transaction, desk: Desk, job: VirtualJob) -> Verdict:
+        """All claims at once."""
+        rows = transaction.machine_id - 1
+        free = self._free.take(rows, axis=0)
+        sequence = self._claim_sequence.take(rows)
+        rulings = judge_plain(
+            job,
+            amounts=job.sort.vector,
+            slots=transaction.slots,
+            seen=transaction.claim_sequence,
+            free=free,
+            claim_sequence=sequence,
+        )
+        placed = int(_SUM(rulings.accepted))
+        if placed:
+            held = Held(job, rows, rulings.accepted, rulings.taken, placed)
+            self._free[rows] = free - rulings.taken
+            self._claim_sequence[rows] = sequence + (rulings.accepted > 0)
+            self._start(held, placed)
+            if not job.pending:
+                del desk.taken[job.index + 1]
+        nothing = self._zeros(len(rows))
+        return Verdict(
+            txn_id=transaction.txn_id,
+            accepted=rulings.accepted,
+            tasks=rulings.accepted,
+            reason=rulings.reason,
+            machine_id=transaction.machine_id,
+            free=rulings.free,
+            first_index=nothing,
+            preempted=nothing,
+            rival_txn=(None,) * len(rows),
+            rival_scheduler=nothing,
+            rows=NO_ROWS,
+        )
+
+    def _zeros(self, count: int) -> Int64:
+        if count > len(self._nothing):
+            self._nothing = np.zeros(2 * count, dtype=np.int64)
+        return self._nothing[:count]
+
+    def _commit_any(self, transaction: Transaction, desk: Desk) -> Verdict:
+        """Claim by claim."""
         claims = claims_of(transaction)
         alternatives = _alternatives(transaction)
         named = {*transaction.machine_id.tolist(), *transaction.alternatives.machine_id.tolist()}
-        jobs = {
-            job_id: desk.taken[job_id].found(alternatives.get(job_id, ()))
-            for job_id in {claim.job_id for claim in claims}
-        }
         rulings = judge(
             token_valid=True,
             now=self.engine.now,
             claims=claims,
-            jobs=jobs,
-            machines=self._machines_found(sorted(named)),
+            jobs={
+                job_id: desk.taken[job_id].found(alternatives.get(job_id, ()))
+                for job_id in {claim.job_id for claim in claims}
+            },
+            machines={machine_id: self._machine_found(machine_id - 1) for machine_id in sorted(named)},
             victims={},
         )
         for job_id, pairs in groupby(zip(claims, rulings, strict=True), key=lambda pair: pair[0].job_id):
             kept = [(claim, ruling) for claim, ruling in pairs if ruling.accepted]
             if kept:
-                self._place(desk, desk.taken[job_id], kept)
+                self._place(desk.taken[job_id], kept)
+                if not desk.taken[job_id].pending:
+                    del desk.taken[job_id]
         return verdict_of(
             transaction,
             rulings,
@@ -268,15 +206,8 @@ class VirtualCell:
             rows=NO_ROWS,
         )
 
-    def _machines_found(self, machine_ids: Sequence[int]) -> dict[int, MachineFound]:
-        rows = self.snapshot.rows_of(np.array(machine_ids, dtype=np.int64)).tolist()
-        return {
-            machine_id: self._machine_found(row) for machine_id, row in zip(machine_ids, rows, strict=True)
-        }
-
     def _machine_found(self, row: int) -> MachineFound:
         devices = self._device_free[row].tolist() if self._device_free.shape[1] else []
-        reserved_job, priority, until = self._reserved.get(row, (0, 0, 0.0))
         available = bool(self.snapshot.available[row])
         return MachineFound(
             room=Room(self._free[row].tolist(), devices=[milli for milli in devices if milli >= 0]),
@@ -285,79 +216,91 @@ class VirtualCell:
             schedulable=available,
             last_claim_txn=None,
             last_claim_scheduler=0,
-            reserved_job=reserved_job,
-            reserved_priority=priority,
-            reserved_until=until,
         )
 
-    def _place(self, desk: Desk, job: VirtualJob, kept: Sequence[tuple[Claim, Ruling]]) -> None:
-        machine_id = np.array([ruling.machine_id for _, ruling in kept], dtype=np.int64)
+    def _place(self, job: VirtualJob, kept: Sequence[tuple[Claim, Ruling]]) -> None:
+        rows = np.array([ruling.machine_id - 1 for _, ruling in kept], dtype=np.int64)
         slots = np.array([ruling.accepted for _, ruling in kept], dtype=np.int64)
-        devices = tuple(ruling.devices for _, ruling in kept) if job.shape.amounts.gpu_milli else ()
-        self.hold(job, self.snapshot.rows_of(machine_id), slots, devices)
-        if not job.pending:
-            del desk.taken[job.job_id]
+        count = int(slots.sum())
+        if job.sort.plain:  # an alternative may have taken several claims
+            rows, which = np.unique(rows, return_inverse=True)
+            slots = np.bincount(which, weights=slots).astype(np.int64)
+        held = Held(job, rows, slots, slots[:, None] * job.sort.vector, count)
+        if job.sort.shape.amounts.gpu_milli:
+            held.devices = tuple(ruling.devices for _, ruling in kept)
+        self._take(held, -1)
+        self._claim_sequence[rows] += 1
+        self._start(held, count)
 
-    def hold(
-        self, job: VirtualJob, rows: Int64, slots: Int64, devices: tuple[tuple[int, ...], ...] = ()
-    ) -> None:
-        """Count slots as placed, until the job's duration is over. A row may come twice (alternatives)."""
-        taken = slots[:, None] * job.shape.amounts.vector()
-        held = Held(job, rows, slots, taken, devices)
-        np.subtract.at(self._free, rows, taken)
-        np.add.at(self._claim_sequence, rows, 1)
-        self._change_devices(held, -1)
-        placed = int(slots.sum())
-        job.pending -= placed
-        self.history.unplaced[job.index] -= placed
-        if not job.pending:
-            self.history.placed_at[job.index] = self.engine.now
-        if job.shape.anti_affinity or job.shape.spread:
-            for machine_id, count in zip(
-                self.snapshot.machine_id[rows].tolist(), slots.tolist(), strict=True
-            ):
-                job.placed_on[machine_id] = job.placed_on.get(machine_id, 0) + count
-        if job.duration_seconds == FOR_EVER:
-            self.standing.append(held)
-        else:
-            self.engine.at(self.engine.now + job.duration_seconds, self.end, held)
-
-    def occupy(self, job: VirtualJob, rows: Int64, slots: Int64) -> None:
-        """Let there be, from the start and for ever, what is no job of the table; rows must be distinct."""
-        taken = slots[:, None] * job.shape.amounts.vector()
-        self._free[rows] -= taken
-        self.standing.append(Held(job, rows, slots, taken, ()))
-
-    def end(self, held: Held) -> None:
-        """The tasks of one commit end together."""
-        np.add.at(self._free, held.rows, held.taken)
-        self._change_devices(held, 1)
-        job = held.job
-        if job.placed_on:
-            for machine_id, count in zip(
-                self.snapshot.machine_id[held.rows].tolist(), held.slots.tolist(), strict=True
-            ):
-                job.placed_on[machine_id] -= count
-
-    def _change_devices(self, held: Held, sign: int) -> None:
+    def _take(self, held: Held, sign: int) -> None:
+        """Change what is free by what is held: -1 takes it, 1 gives it back."""
         if not held.devices:
+            self._free[held.rows] = self._free.take(held.rows, axis=0) + sign * held.taken
             return
-        milli = device_milli(held.job.shape.amounts.gpu_milli)
+        np.add.at(self._free, held.rows, sign * held.taken)
+        milli = device_milli(held.job.sort.shape.amounts.gpu_milli)
         for row, masks in zip(held.rows.tolist(), held.devices, strict=True):
             for mask in masks:
                 for index in device_indexes(mask):
                     self._device_free[row, index] += sign * milli
+
+    # --- what holds room
+
+    def occupy(self, job: VirtualJob, rows: Int64, slots: Int64) -> None:
+        """Let there be, from the start and for ever, what is no job of the table; rows must be distinct."""
+        count = int(slots.sum())
+        held = Held(job, rows, slots, slots[:, None] * job.sort.vector, count)
+        self._take(held, -1)
+        self.standing.append(held)
+        self.utilisation.change(0.0, job.sort.in_dimensions, count)
+
+    def _start(self, held: Held, placed: int) -> None:
+        """Count slots of a job as placed, until its duration is over."""
+        job, now = held.job, self.engine.now
+        job.pending -= placed
+        self.history.unplaced[job.index] = job.pending
+        if not job.pending:
+            self.history.placed_at[job.index] = now
+        self.utilisation.change(now, job.sort.in_dimensions, placed)
+        if job.sort.counted:
+            self._count(held, 1)
+        if job.duration_seconds == FOR_EVER:
+            self.standing.append(held)
+        else:
+            self.engine.at(now + job.duration_seconds, self.end, held)
+
+    def end(self, held: Held) -> None:
+        """The tasks of one commit end together."""
+        sort = held.job.sort
+        self._take(held, 1)
+        self.utilisation.change(self.engine.now, sort.in_dimensions, -held.count)
+        if sort.counted:
+            self._count(held, -1)
+
+    def _count(self, held: Held, sign: int) -> None:
+        """Keep what the job has on each machine, for spread and anti-affinity."""
+        placed_on = held.job.placed_on
+        for row, slots in zip(held.rows.tolist(), held.slots.tolist(), strict=True):
+            placed_on[row + 1] = placed_on.get(row + 1, 0) + sign * slots
+
+    def held(self) -> list[Held]:
+        """Everything that holds room now."""
+        return [*self.standing, *self.engine.pending(self.end)]
 
     # --- what else a scheduler asks
 
     def sync(self, watermark: Watermark | None) -> Changes:
         """Nothing: who reads a snapshot of this cell gets it kept in step."""
         return Changes(
-            full=False, rows=NO_ROWS, facts=(), watermark=Watermark(generation=0, snapshot=""), log_rows=0
+            full=False,
+            rows=NO_ROWS,
+            facts=(),
+            watermark=Watermark(generation=0, snapshot=""),
+            log_rows=0,
         )
 
     def preemptible(self, machine_ids: Int64, *, below: int) -> Preemptible:
-        """Nothing: the simulator has no preemption."""
+        """Nothing: there is no preemption here."""
         none = no_entries()
         return Preemptible(
             machine_id=none,
@@ -376,7 +319,7 @@ class VirtualCell:
     def reserve(
         self, scheduler_id: int, token: int, job_id: int, machine_ids: Int64, *, seconds: float
     ) -> int:
-        """Nothing: the simulator has no reservations yet."""
+        """Nothing: there are no reservations here."""
         return 0
 
 

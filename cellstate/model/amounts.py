@@ -11,9 +11,12 @@ Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 
+_NO_ENTRIES = np.zeros(0, dtype=np.int64)
+
+
 def no_entries() -> Int64:
-    """int64[0], the default of a column that most do not use."""
-    return np.zeros(0, dtype=np.int64)
+    """int64[0], the default of a column that most do not use; always the same one."""
+    return _NO_ENTRIES
 
 
 DIMENSIONS = ("cpu_milli", "memory_bytes", "disk_bytes")

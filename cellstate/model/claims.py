@@ -10,9 +10,10 @@ from omegacell.cellstate.model.amounts import Amounts, Int64, no_entries
 from omegacell.cellstate.model.feed import MachineRows
 from omegacell.cellstate.model.jobs import AntiAffinity, Constraint
 from omegacell.cellstate.model.states import CommitMode, Detection
+from omegacell.cellstate.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(eq=True)
 class ClaimedJob:
     """A job a scheduler holds and may place: what a policy needs of it, and nothing of what runs.
 
@@ -83,7 +84,7 @@ NO_VICTIMS = Victims()
 NO_ALTERNATIVES = Alternatives()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record()
 class Transaction:
     """Claims to be judged in one go.
 
@@ -112,7 +113,7 @@ TASKS_PER_SLOT = 1000
 """The most tasks a slot may hold: a report carries as many outcomes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@record()
 class Verdict:
     """The answer to a transaction, claim by claim, and the fresh rows of every machine it touched.
 
@@ -139,7 +140,7 @@ class Verdict:
     rows: MachineRows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(eq=True)
 class Settlement:
     """What a scheduler decided about a job it holds: try again at `not_before`, or give up.
 

@@ -86,7 +86,7 @@ def all_replies() -> Mapping[str, type]:
     found = dict(REPLIES)
     for point in entry_points(group=GROUP):
         added: Mapping[str, type] = getattr(import_module(point.module), "REPLIES", {})
-        found |= {f"{point.name} {command}": reply for command, reply in added.items()}
+        found |= {f"{point.name} {command}".strip(): reply for command, reply in added.items()}
     return dict(sorted(found.items()))
 
 

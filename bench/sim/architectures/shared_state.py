@@ -16,4 +16,4 @@ def arrange(simulation: Simulation) -> None:
         for _ in range(spec.count):
             scheduler = simulation.scheduler(spec, cell.snapshot)
             driver = Driver(simulation.engine, scheduler)
-            driver.desk = simulation.seat(driver, spec, serves=spec.task_kinds)
+            simulation.seat(driver, spec, serves=spec.task_kinds)

@@ -1,7 +1,7 @@
 """java.util.Random, whose stream the reference simulator's generator draws from, in blocks.
 
-A 48-bit linear congruential generator: s' = (s * 0x5DEECE66D + 0xB) mod 2^48, seeded with (seed ^ 0x5DEECE66D) mod 2^48.
-n steps at once are one such step with other constants, so a block of draws is a few vectorised operations.
+A 48-bit linear congruential generator: s' = (s * 0x5DEECE66D + 0xB) mod 2^48, seeded with (seed ^ 0x5DEECE66D) mod
+2^48. n steps at once are one such step with other constants, so a block of draws is a few vectorised operations.
 """
 
 from __future__ import annotations
