@@ -306,29 +306,8 @@ class ClientStore(Protocol):
         ...
 
 
-class SchedulerStore(Protocol):
-    """What a scheduler does: hold a lease, claim jobs, follow the machines, commit, settle."""
-
-    def register_scheduler(self, name: str, kind: str, *, lease_seconds: float) -> Lease:
-        """Become the current incarnation of scheduler `name`.
-
-        The same name gives the same holder_id and a higher token; the jobs that the earlier incarnation
-        had claimed go back to the queue at once, and its counters start from zero.
-        """
-        ...
-
-    def renew_scheduler(
-        self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int
-    ) -> Renewal:
-        """Extend the lease and report totals since registration; the new expiry, and what people want of it.
-
-        TokenLost if replaced.
-        """
-        ...
-
-    def release_scheduler(self, scheduler_id: int, token: int) -> None:
-        """End the lease and give the claimed jobs back; no effect with an old token."""
-        ...
+class PlacingStore(Protocol):
+    """What planning and committing ask of a store: all that a Scheduler itself calls, live or in virtual time."""
 
     def claim_jobs(self, scheduler_id: int, token: int, *, limit: int) -> tuple[ClaimedJob, ...]:
         """Everything the caller still holds, and then up to `limit` jobs in all, from its kind's queue.
@@ -396,6 +375,31 @@ class SchedulerStore(Protocol):
         by one or to zero if placed_any, `conflicts` by one if conflicted or to zero. Jobs not held by the
         caller are passed over. TokenLost if replaced.
         """
+        ...
+
+
+class SchedulerStore(PlacingStore, Protocol):
+    """What a scheduler does: hold a lease, claim jobs, follow the machines, commit, settle."""
+
+    def register_scheduler(self, name: str, kind: str, *, lease_seconds: float) -> Lease:
+        """Become the current incarnation of scheduler `name`.
+
+        The same name gives the same holder_id and a higher token; the jobs that the earlier incarnation
+        had claimed go back to the queue at once, and its counters start from zero.
+        """
+        ...
+
+    def renew_scheduler(
+        self, scheduler_id: int, token: int, *, busy_seconds: float, attempts: int
+    ) -> Renewal:
+        """Extend the lease and report totals since registration; the new expiry, and what people want of it.
+
+        TokenLost if replaced.
+        """
+        ...
+
+    def release_scheduler(self, scheduler_id: int, token: int) -> None:
+        """End the lease and give the claimed jobs back; no effect with an old token."""
         ...
 
     def reap(self) -> int:

@@ -89,19 +89,24 @@ class Planner:
         self._rng = rng
         self._policy_for = policy_for
         self._seizer = Seizer(ask_preemptible, rng)
-        self._loaded: dict[str | type, tuple[str, Policy]] = {}
+        self._loaded: dict[str | type, Policy] = {}
+        self._names: dict[str | type, str] = {}
 
     def load(self, choice: PolicyChoice) -> Policy:
         """The policy itself, made once per name or class; PolicyError for an unknown one."""
-        return self._named(choice)[1]
-
-    def _named(self, choice: PolicyChoice) -> tuple[str, Policy]:
-        """The policy's name, and itself."""
         if not isinstance(choice, str | type):
-            return plugins.policy_name(choice), choice
+            return choice
         if choice not in self._loaded:
-            self._loaded[choice] = plugins.policy_name(choice), plugins.policy(choice)
+            self._loaded[choice] = plugins.policy(choice)
         return self._loaded[choice]
+
+    def _name(self, choice: PolicyChoice) -> str:
+        """What to call it, looked up once per name or class."""
+        if not isinstance(choice, str | type):
+            return plugins.policy_name(choice)
+        if choice not in self._names:
+            self._names[choice] = plugins.policy_name(choice)
+        return self._names[choice]
 
     def plan(self, jobs: Sequence[ClaimedJob], snapshot: Snapshot, now: float) -> tuple[JobAttempt, ...]:
         """Plan each job in turn, on the snapshot as those before it would leave it."""
@@ -194,8 +199,9 @@ class Planner:
             return "", NOWHERE, ""
         name = ""
         try:
-            name, policy = self._named(self._policy_for(job))
-            return name, self._choose(policy, request, view), ""
+            choice = self._policy_for(job)
+            name = self._name(choice)
+            return name, self._choose(self.load(choice), request, view), ""
         except Exception as error:  # users' code: it costs the job this attempt, not the scheduler
             log.debug("policy %s failed on job %d", name, job.job_id, exc_info=True)
             return name, NOWHERE, f"{type(error).__name__}: {error}"

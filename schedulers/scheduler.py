@@ -31,7 +31,7 @@ from omegacell.cellstate.errors import TokenLost
 from omegacell.cellstate.model import ClaimedJob, Lease, Reason, Settlement, Verdict
 from omegacell.cellstate.model.amounts import no_entries
 from omegacell.cellstate.snapshot import Snapshot
-from omegacell.cellstate.store import RESERVED_SECONDS_AT_MOST, SchedulerStore
+from omegacell.cellstate.store import RESERVED_SECONDS_AT_MOST, PlacingStore
 from omegacell.schedulers import note, retry
 from omegacell.schedulers.attempt import (
     NO_HOLD,
@@ -69,7 +69,7 @@ class Scheduler:
 
     def __init__(
         self,
-        store: SchedulerStore,
+        store: PlacingStore,
         *,
         name: str,
         lease: Lease,

@@ -61,7 +61,7 @@ def frame(rows: Sequence[Mapping[str, Any]], header: Mapping[str, str]) -> pd.Da
     import pandas as pd
 
     made = pd.DataFrame(list(rows))
-    made.attrs = {**header}
+    made.attrs = {**header}  # type: ignore[dict-item]
     return made
 
 

@@ -32,8 +32,8 @@ def plot(frame: pd.DataFrame, path: Path | str, *, x: str, y: str) -> None:
     axes = figure.subplots()
     for key, line in means.groupby(others, sort=False) if others else [((), means)]:
         label = ", ".join(f"{name} {value}" for name, value in zip(others, key, strict=True))
-        error = (line["high"] - line["mean"]).fillna(0.0)
-        axes.errorbar(line[x].tolist(), line["mean"], yerror(error), marker="o", capsize=3, label=label or y)
+        beyond = (line["high"] - line["mean"]).fillna(0.0)
+        axes.errorbar(line[x].tolist(), line["mean"], yerr=beyond, marker="o", capsize=3, label=label or y)
     if _wide(frame[x].tolist()):
         axes.set_xscale("log")
     axes.set_xlabel(x)
@@ -42,7 +42,9 @@ def plot(frame: pd.DataFrame, path: Path | str, *, x: str, y: str) -> None:
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:
-        raise SpecInvalid(f"plot {path} cannot be written: {error}; name a .png, .svg or .pdf file") from error
+        raise SpecInvalid(
+            f"plot {path} cannot be written: {error}; name a .png, .svg or .pdf file"
+        ) from error
 
 
 def yerror(values: Any) -> list[float]:

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
+from omegacell.bench.sim.architectures.two_level import mean_locked
 from omegacell.bench.sim.desks import Driver
 from omegacell.bench.sim.jobs import Float64
 from omegacell.bench.sim.options import BATCH, SERVICE
@@ -50,6 +51,7 @@ def run(
     if scenario.warm_up_seconds:
         simulation.engine.at(scenario.warm_up_seconds, watch)
     simulation.run()
+    simulation.cell.check()
     return Result(
         scenario=scenario,
         seed=seed,
@@ -196,7 +198,7 @@ def _utilisation(simulation: Simulation) -> dict[str, float]:
     return {
         "avg_cpu_util": shares["cpu_milli"],
         "avg_mem_util": shares["memory_bytes"],
-        "avg_cpu_locked": 0.0,
+        "avg_cpu_locked": mean_locked(simulation)[0],
     }
 
 

@@ -49,7 +49,7 @@ else:
         namespace={
             "__module__": __name__,
             "__doc__": "omega simulate: the metrics of one run, or their means over `seeds`, and the sample "
-            "`deviations`, null for one seed; every scheduler of every run."
+            "`deviations`, null for one seed; every scheduler of every run.",
         },
     )
 
@@ -66,10 +66,13 @@ def simulate(
     *,
     cell: shorthand.Cell = "",
     policy: shorthand.Policy = "",
-    seed: Annotated[int, typer.Option(min=0, help="The first seed: of the jobs, and of what chance decides.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The first seed: of the jobs, and of what chance decides.")
+    ] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Runs, each with a seed of its own, on all cores.")] = 1,
     trace: Annotated[
-        str, typer.Option(metavar="FILE", help="Write a line for every attempt; equal seeds write equal files.")
+        str,
+        typer.Option(metavar="FILE", help="Write a line for every attempt; equal seeds write equal files."),
     ] = "",
     as_json: shared.AsJson = False,
     **options: str,
@@ -92,9 +95,11 @@ def _results(scenario: Scenario, policy: str, seed: int, seeds: int, trace: str)
         if seeds > 1:
             raise SpecInvalid(f"--trace {trace} is of one run; leave out --seeds")
         try:
-            file = Path(trace).open("w", encoding="utf-8")
+            file = Path(trace).open("w", encoding="utf-8")  # noqa: SIM115 closed below
         except OSError as error:
-            raise SpecInvalid(f"--trace {trace} cannot be written: {error.strerror}; name another file") from error
+            raise SpecInvalid(
+                f"--trace {trace} cannot be written: {error.strerror}; name another file"
+            ) from error
         with file:
             return [run(scenario, seed=seed, policies=policies, trace=file)]
     if seeds == 1:
@@ -164,7 +169,11 @@ def _show(results: Sequence[Result]) -> None:
             "scenario": f"{scenario.name} ({scenario.fingerprint}), {scenario.architecture}",
             "cell": f"{cell.machines:,} machines" if cell.machines else str(cell.csv),
             "time": f"{output.duration(scenario.runtime_seconds)}"
-            + (f", the first {output.duration(scenario.warm_up_seconds)} cut" if scenario.warm_up_seconds else ""),
+            + (
+                f", the first {output.duration(scenario.warm_up_seconds)} cut"
+                if scenario.warm_up_seconds
+                else ""
+            ),
             "seed": seeds[0] if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}, means",
             "used": f"CPU {means['avg_cpu_util']:.1%}, memory {means['avg_mem_util']:.1%}",
             "took": f"{cpu:.2f} s of CPU time, {sum(result.events for result in results):,} events",

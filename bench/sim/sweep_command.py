@@ -56,7 +56,10 @@ def sweep(
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each point, with the seeds 1, 2, ...")] = 5,
     out: Annotated[
-        str, typer.Option(metavar="FILE", help="A .parquet or .csv file, or a folder; goes on if it was interrupted.")
+        str,
+        typer.Option(
+            metavar="FILE", help="A .parquet or .csv file, or a folder; goes on if it was interrupted."
+        ),
     ] = "",
     processes: Annotated[int, typer.Option(min=0, help="0: one for each core.")] = 0,
     metric: Annotated[list[str] | None, typer.Option(help="Shown in the table; may be repeated.")] = None,

@@ -37,6 +37,11 @@ from omegacell.cellstate.snapshot import Snapshot
 
 _SUM = np.add.reduce
 
+
+class InvariantBroken(AssertionError):
+    """The simulator holds more on a machine than it should: a defect of it, never of a scenario."""
+
+
 Route = Callable[[VirtualJob], int]
 
 
@@ -286,6 +291,20 @@ class VirtualCell:
     def held(self) -> list[Held]:
         """Everything that holds room now."""
         return [*self.standing, *self.engine.pending(self.end)]
+
+    def check(self) -> None:
+        """InvariantBroken unless what is free is what there is less what is held, and never negative."""
+        used = self.snapshot.capacity - self._free
+        held = np.zeros_like(used)
+        for entry in self.held():
+            np.add.at(held, entry.rows, entry.taken)
+        wrong = np.flatnonzero((used != held).any(axis=1) | (self._free < 0).any(axis=1))
+        if len(wrong):
+            row = int(wrong[0])
+            raise InvariantBroken(
+                f"machine {row + 1} of the virtual cell has {used[row].tolist()} in use, {held[row].tolist()} held, of "
+                f"{self.snapshot.capacity[row].tolist()}; that is a defect of omegacell, report scenario and seed"
+            )
 
     # --- what else a scheduler asks
 

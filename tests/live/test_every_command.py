@@ -90,6 +90,8 @@ CASES: Mapping[str, tuple[int, Words]] = {
     "schedulers": (0, lambda s: ("schedulers",)),
     "schema": (0, lambda s: ("schema",)),
     "services": (0, lambda s: ("services",)),
+    "simulate": (0, lambda _: ("simulate", "--cell", "hot", "--runtime", "300")),
+    "sweep": (0, lambda _: ("sweep", "--over", "service_t_job=1,10", "--seeds", "2", "--runtime", "300")),
     "submit": (1, lambda s: ("submit", "--wait", "-")),
     "uncordon": (0, lambda s: ("uncordon", s.machine)),
     "version": (0, lambda s: ("version",)),

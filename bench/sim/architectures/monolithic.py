@@ -43,7 +43,9 @@ def seat(simulation: Simulation, *, one_pace: bool) -> None:
     assert isinstance(scheduler, Monolithic)
     scheduler.name = NAME
     scheduler.stands_for = {
-        kind: simulation.scheduler(spec, simulation.cell.snapshot) for spec in specs for kind in spec.task_kinds
+        kind: simulation.scheduler(spec, simulation.cell.snapshot)
+        for spec in specs
+        for kind in spec.task_kinds
     }
     if one_pace:
         scheduler.pace = simulation.scheduler(slowest, simulation.cell.snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def parts(specs: Sequence[SchedulerSpec], machines: int) -> list[tuple[int, int]
         for _ in range(spec.count)
     ]
     ends = np.rint(np.cumsum([0.0, *shares]) * machines).astype(int).tolist()
-    bounds = list(zip(ends[:-1], ends[1:], strict=True))
+    bounds = list(pairwise(ends))
     if any(first == last for first, last in bounds):
         raise SpecInvalid(
             f"{machines} machines in parts of {', '.join(f'{share:.3g}' for share in shares)} leave a scheduler "

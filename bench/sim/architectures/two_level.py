@@ -1,7 +1,7 @@
 """Two-level, as Mesos: an allocator offers what is free to one scheduler at a time, and locks it until the answer.
 
-Source: Schwarzkopf et al., "Omega", EuroSys 2013, sections 3.3 and 4.2, and its published lightweight simulator; Hindman
-et al., "Mesos", NSDI 2011; the order is that of dominant resource fairness (Ghodsi et al., NSDI 2011).
+Source: Schwarzkopf et al., "Omega", EuroSys 2013, sections 3.3 and 4.2, and its published lightweight simulator;
+Hindman et al., "Mesos", NSDI 2011; the order is that of dominant resource fairness (Ghodsi et al., NSDI 2011).
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ class Allocator:
     def __init__(self, simulation: Simulation) -> None:
         snapshot = simulation.cell.snapshot
         self.simulation = simulation
-        self.locked = Utilisation(
-            (0,) * len(snapshot.dimensions), warm_up=simulation.scenario.warm_up_seconds
-        )
+        self.locked = Utilisation((0, 0, 0), warm_up=simulation.scenario.warm_up_seconds)
         self._capacity = snapshot.capacity.sum(axis=0)
         self._least = np.minimum(
             [SMALLEST_OFFER.get(dimension, 0) for dimension in snapshot.dimensions],

@@ -14,8 +14,8 @@ from omegacell.cellstate.snapshot import AttributeColumn, Snapshot
 class Window(Snapshot):
     """Rows first to last - 1 of a snapshot, as one of its own; not to be applied to, and nor is `whole` from now on.
 
-    It lies on the memory of `whole`: what is free there is free here. `own`: what claims change is a copy, and stays as it
-    is now until its owner writes it. Cost: one pass over the copies; names and attributes are shared.
+    It lies on the memory of `whole`: what is free there is free here. `own`: what claims change is a copy, and stays as
+    it is now until its owner writes it. Cost: one pass over the copies; names and attributes are shared.
     """
 
     def __init__(self, whole: Snapshot, first: int, last: int, *, own: bool = False) -> None:

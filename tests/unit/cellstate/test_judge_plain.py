@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +14,7 @@ from omegacell.cellstate.judge_plain import judge_plain
 from omegacell.cellstate.model import Amounts, CommitMode, Detection
 from omegacell.cellstate.room import Room
 
-
-@given(
+WISHES = st.tuples(
     st.lists(
         st.tuples(
             st.integers(1, 3),  # slots
@@ -30,15 +31,11 @@ from omegacell.cellstate.room import Room
     st.integers(0, 3),
     st.integers(0, 4),
 )
-def test_it_rules_as_claim_by_claim(
-    wishes: list[tuple[int, bool, tuple[int, int, int]]],
-    task: tuple[int, int, int],
-    detection: Detection,
-    commit: CommitMode,
-    more_pending: int,
-    placed: int,
-    gang_min: int,
-) -> None:
+
+
+@given(WISHES)
+def test_it_rules_as_claim_by_claim(drawn: Any) -> None:
+    wishes, task, detection, commit, more_pending, placed, gang_min = drawn
     pending = sum(slots for slots, _, _ in wishes) + more_pending
     job = JobFound(
         amounts=Amounts(cpu_milli=task[0], memory_bytes=task[1], disk_bytes=task[2]),

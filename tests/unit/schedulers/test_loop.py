@@ -168,7 +168,7 @@ def test_frozen_scheduler_whose_jobs_were_given_away_commits_nothing_with_its_ol
     def freeze() -> None:
         asleep[0] += 60.0
         cell.clock.advance(60.0)
-        rival.store.renew_scheduler(rival.lease.holder_id, rival.lease.token, busy_seconds=0.0, attempts=0)
+        cell.store.renew_scheduler(rival.lease.holder_id, rival.lease.token, busy_seconds=0.0, attempts=0)
         cell.store.reap()
         assert cell.run(rival).placed == 1
         store.called.clear()
