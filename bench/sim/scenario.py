@@ -27,13 +27,14 @@ Seconds = Annotated[float, BeforeValidator(lambda value: parse_seconds(value, "a
 
 
 class Architecture(StrEnum):
-    """Who sees what of the cell, and when. Table 1 of the paper."""
+    """Who sees what of the cell, and when. Table 1 of the paper, and partitioned synchronisation (ATC 2021)."""
 
     MONOLITHIC_SINGLE = "monolithic_single"
     MONOLITHIC_MULTI = "monolithic_multi"
     PARTITIONED = "partitioned"
     TWO_LEVEL = "two_level"
     SHARED_STATE = "shared_state"
+    PARSYNC = "parsync"
 
 
 class _Part(BaseModel):

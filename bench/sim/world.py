@@ -68,6 +68,7 @@ class VirtualCell:
         self._device_free = snapshot.device_free
         self._all_available = bool(snapshot.available.all())
         self._nothing = np.zeros(64, dtype=np.int64)
+        self.watch: Callable[[Int64], None] = _unwatched  # is told the rows of every change
 
     # --- jobs
 
@@ -158,6 +159,7 @@ class VirtualCell:
             held = Held(job, rows, rulings.accepted, rulings.taken, placed)
             self._free[rows] = free - rulings.taken
             self._claim_sequence[rows] = sequence + (rulings.accepted > 0)
+            self.watch(rows)
             self._start(held, placed)
             if not job.pending:
                 del desk.taken[job.index + 1]
@@ -235,6 +237,7 @@ class VirtualCell:
             held.devices = tuple(ruling.devices for _, ruling in kept)
         self._take(held, -1)
         self._claim_sequence[rows] += 1
+        self.watch(rows)
         self._start(held, count)
 
     def _take(self, held: Held, sign: int) -> None:
@@ -278,6 +281,7 @@ class VirtualCell:
         """The tasks of one commit end together."""
         sort = held.job.sort
         self._take(held, 1)
+        self.watch(held.rows)
         self.utilisation.change(self.engine.now, sort.in_dimensions, -held.count)
         if sort.counted:
             self._count(held, -1)
@@ -340,6 +344,10 @@ class VirtualCell:
     ) -> int:
         """Nothing: there are no reservations here."""
         return 0
+
+
+def _unwatched(rows: Int64) -> None:
+    """Of the shared state nobody needs to be told."""
 
 
 def _alternatives(transaction: Transaction) -> dict[int, tuple[int, ...]]:
