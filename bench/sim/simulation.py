@@ -48,7 +48,11 @@ class Simulation:
             ]
         )
         self.cell = VirtualCell(
-            self.engine, snapshot_of(scenario.cell, scenario.folder), self.jobs, self._route
+            self.engine,
+            snapshot_of(scenario.cell, scenario.folder),
+            self.jobs,
+            self._route,
+            warm_up=scenario.warm_up_seconds,
         )
         self.drivers: list[Driver] = []
         self.specs: list[SchedulerSpec] = []  # of each driver

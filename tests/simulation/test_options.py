@@ -82,7 +82,6 @@ def test_the_warm_up_is_cut_from_counts_waits_and_elapsed_time() -> None:
     assert rest["bs_busyness"] == pytest.approx(2 * whole["bs_busyness"] - first["bs_busyness"])
 
 
-@pytest.mark.xfail(reason="Simulation does not tell VirtualCell of the warm-up")
 def test_the_warm_up_is_cut_from_what_is_used() -> None:
     def used(runtime: float, warm_up: float) -> float:
         run = simulate("hot", machines=200, service_t_job=5, runtime=runtime, warm_up=warm_up)
