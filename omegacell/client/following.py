@@ -33,6 +33,7 @@ class Following:
         self._say = say
         self._skips = not from_the_first
         self._done = 0
+        self._over = False
         self._current: _Copied | None = None
         self.ended = False
 
@@ -63,7 +64,8 @@ class Following:
                 self._say(f"attempt {outcome.attempt} {how}; runs again")
         self._skips = False
         if not new and self._current is None and self._store.job(self._job_id).state.final:
-            self.ended = True
+            # An attempt may have ended between the two questions: only the next look knows that there is none.
+            self.ended, self._over = self._over, True
 
     def _begun(self) -> _Copied | None:
         """The attempt that is placed now, if it is a new one."""
