@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import Field
 
-from omegacell.bench.sim import pool, shorthand
+from omegacell.bench.sim import shorthand
 from omegacell.bench.sim.options import checked, vary
 from omegacell.bench.sim.progress import progress
 from omegacell.bench.sim.result import METRICS, Ratio, Result, SchedulerRecord, header
@@ -104,6 +104,8 @@ def _results(scenario: Scenario, policy: str, seed: int, seeds: int, trace: str)
             return [run(scenario, seed=seed, policies=policies, trace=file)]
     if seeds == 1:
         return [run(scenario, seed=seed, policies=policies)]
+    from omegacell.bench.sim import pool  # one run needs no processes
+
     work = [
         pool.Work(label=f"seed {one}", scenario=scenario, seed=one, policies=policies)
         for one in range(seed, seed + seeds)

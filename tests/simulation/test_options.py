@@ -74,9 +74,9 @@ def test_an_option_without_anything_to_act_on_is_refused() -> None:
 
 
 def test_the_warm_up_is_cut_from_counts_waits_and_elapsed_time() -> None:
-    whole = simulate("hot", runtime=1200, machines=200, service_t_job=5).metrics
-    first = simulate("hot", runtime=600, machines=200, service_t_job=5).metrics
-    rest = simulate("hot", runtime=1200, warm_up=600, machines=200, service_t_job=5).metrics
+    whole = simulate("hot", runtime=600, machines=200, service_t_job=5).metrics
+    first = simulate("hot", runtime=300, machines=200, service_t_job=5).metrics
+    rest = simulate("hot", runtime=600, warm_up=300, machines=200, service_t_job=5).metrics
     for name in ("batch_jobs", "service_jobs", "bs_txn_success", "ss_txn_success"):
         assert rest[name] == whole[name] - first[name], name
     assert rest["bs_busyness"] == pytest.approx(2 * whole["bs_busyness"] - first["bs_busyness"])
@@ -87,7 +87,7 @@ def test_the_warm_up_is_cut_from_what_is_used() -> None:
         run = simulate("hot", machines=200, service_t_job=5, runtime=runtime, warm_up=warm_up)
         return run.metrics["avg_cpu_util"]
 
-    assert used(1200, 600) == pytest.approx(2 * used(1200, 0) - used(600, 0))
+    assert used(600, 300) == pytest.approx(2 * used(600, 0) - used(300, 0))
 
 
 def test_a_policy_may_be_named_for_one_scheduler() -> None:
@@ -98,9 +98,9 @@ def test_a_policy_may_be_named_for_one_scheduler() -> None:
             Counting.asked += 1
             return np.zeros(len(rows))
 
-    simulate("hot", runtime=300, machines=200, policy={"service": Counting})
+    simulate("hot", runtime=120, machines=200, policy={"service": Counting})
     of_service, Counting.asked = Counting.asked, 0
-    simulate("hot", runtime=300, machines=200, policy={"batch": Counting})
+    simulate("hot", runtime=120, machines=200, policy={"batch": Counting})
     assert 0 < of_service < Counting.asked
 
 

@@ -75,33 +75,37 @@ def test_json_has_the_metrics_of_the_reference_and_is_as_its_schema_says(
     assert (found["ss_busyness"] is None) is alone
 
 
-def test_the_same_seed_writes_the_same_trace_whatever_the_hash_seed(tmp_path: Path) -> None:
-    def trace(seed: str, hash_seed: str) -> bytes:
-        words = ["simulate", *SMALL, "--batch-schedulers", "2", "--seed", seed, "--trace", "trace"]
-        code = f"from omegacell.cli.app import run; run({words}); import sys; print(sorted(sys.modules))"
-        environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        imported = done.stdout.splitlines()[-1]
-        for heavy in ("pandas", "pyarrow", "matplotlib", "ray", "psycopg", "sqlalchemy", "cloudpickle"):
-            assert f"'{heavy}'" not in imported, f"omega simulate imports {heavy}"
-        return (tmp_path / "trace").read_bytes()
-
-    first, again = trace("7", "1"), trace("7", "2")
-    assert first == again
-    time, scheduler, job, claimed, accepted, conflicts = first.decode().splitlines()[0].split()
+def test_the_same_seed_writes_the_same_trace_whatever_the_hash_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["simulate", *SMALL, "--batch-schedulers", "2", "--seed", "7", "--trace"]
+    assert run([*words, str(tmp_path / "here")]) == 0
+    code = (
+        f"from omegacell.cli.app import run; run({[*words, 'there']}); import sys; print(sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
+    time, scheduler, job, claimed, accepted, conflicts = (tmp_path / "here").read_text().split()[:6]
     assert float(time) > 0
     assert scheduler.startswith("batch-")
     assert (int(job), int(claimed), int(conflicts)) == (1, int(accepted), 0)
 
+    imported = done.stdout.splitlines()[-1]
+    for heavy in ("pandas", "pyarrow", "matplotlib", "ray", "psycopg", "sqlalchemy", "cloudpickle"):
+        assert f"'{heavy}'" not in imported, f"omega simulate imports {heavy}"
 
-def test_several_seeds_are_told_as_means_with_deviations(capsys: pytest.CaptureFixture[str]) -> None:
+
+def test_several_seeds_are_told_as_means_with_deviations(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omegacell.bench.sim.pool.cores", lambda: 1)
     both = told(capsys, "simulate", *SMALL, "--seeds", "2")
     validate("simulate", both)
     jobs = [simulate("hot", seed=seed, machines=200, runtime=120).metrics["batch_jobs"] for seed in (1, 2)]

@@ -19,7 +19,7 @@ from omegacell.cellstate.errors import OmegaError, PolicyError, SpecInvalid
 from omegacell.sim import METRICS, compare, read, simulate, summary, sweep
 from tests.processes import eventually
 
-SMALL: dict[str, Any] = {"machines": 200, "runtime": 120, "progress": False}
+SMALL: dict[str, Any] = {"machines": 200, "runtime": 60, "progress": False}
 
 CELL_OF_A_NOTEBOOK = '''
 import numpy as np
@@ -64,7 +64,7 @@ def test_a_researchers_path(tmp_path: Path) -> None:
     assert (means["n"] == 5).all()
 
     row = frame[(frame.policy == "random") & (frame.service_t_job == 20) & (frame.seed == 4)].iloc[0]
-    alone = simulate("hot", seed=4, service_t_job=20, machines=200, runtime=120).metrics
+    alone = simulate("hot", seed=4, service_t_job=20, machines=200, runtime=60).metrics
     assert {name: row[name] for name in METRICS} == pytest.approx(dict(alone), nan_ok=True)
 
     plot(frame, tmp_path / "busyness.png", x="service_t_job", y="ss_busyness")
@@ -108,7 +108,7 @@ def test_another_sweep_into_the_same_file_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "points.csv"
     sweep("hot", over={"service_t_job": [1]}, seeds=1, out=out, **SMALL)
     with pytest.raises(SpecInvalid, match="another sweep: its fingerprint"):
-        sweep("hot", over={"service_t_job": [1]}, seeds=1, out=out, **SMALL | {"runtime": 60})
+        sweep("hot", over={"service_t_job": [1]}, seeds=1, out=out, **SMALL | {"runtime": 30})
     with pytest.raises(SpecInvalid, match="another sweep: its over"):
         sweep("hot", over={"batch_t_job": [1]}, seeds=1, out=out, **SMALL)
     (tmp_path / "points.csv.points.jsonl").unlink()
