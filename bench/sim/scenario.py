@@ -154,7 +154,7 @@ class Scenario(_Part):
     scheduler: tuple[SchedulerSpec, ...]
     workload: tuple[Workload, ...]
     offer_seconds: Seconds = 1.0
-    sync_seconds: Seconds = 1.0
+    sync_seconds: Seconds = Field(default=1.0, gt=0.0)
     folder: Path = Field(default=Path(), exclude=True, repr=False)
 
     @model_validator(mode="after")

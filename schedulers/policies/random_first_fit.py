@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from omegacell.cellstate.model import Bool, Int64
+from omegacell.cellstate.model.amounts import no_entries
 from omegacell.schedulers import feasible
 from omegacell.schedulers.feasible import GroupLimit
 from omegacell.schedulers.policy import NOWHERE, CellView, Plan, Request
@@ -35,28 +36,33 @@ class RandomFirstFit:
 
     def place(self, request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
         """Random by `rng` alone; rows ascending."""
-        plan = _draw_once(request, cell, rng)
+        draws = _first_draws(request, cell, rng)
+        plan = _place_at_once(request, cell, draws) if len(draws) else NOWHERE
         if plan is not NOWHERE:
             return plan
         limits = feasible.group_limits(request, cell)
-        plan = _draw_from_all(request, cell, rng, limits)
+        plan = _draw_from_all(request, cell, rng, limits, draws)
         if plan.placed < request.count:
             plan = _draw_from_open(request, cell, rng, limits, plan)
         return plan
 
 
-def _draw_once(request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
-    """The whole plan from a few draws more than there are tasks, or NOWHERE where it is not that simple.
+def _first_draws(request: Request, cell: CellView, rng: np.random.Generator) -> Int64:
+    """A few draws more than there are tasks, for a request of which nothing but room is asked; else none."""
+    size = request.count + request.count // 2 + 8
+    if size * _LAZY_SHARE > cell.machines or not request.simple:
+        return no_entries()
+    # Scaled doubles: a machine's chance is off by 2^-40 at most, and they take a third of the time of integers().
+    return (rng.random(size) * cell.machines).astype(np.int64)
+
+
+def _place_at_once(request: Request, cell: CellView, draws: Int64) -> Plan:
+    """What the draws place, if that is all and simple to see, else NOWHERE: then the same draws are to be counted.
 
     Where the first draws that meet a machine with room for one task meet none twice, or only such as have room for all,
     they are the plan, and nothing has to be counted in the order of the draws.
     """
-    count, machines = request.count, cell.machines
-    size = count + count // 2 + 8
-    if size * _LAZY_SHARE > machines or not request.simple:
-        return NOWHERE
-    # Scaled doubles: a machine's chance is off by 2^-40 at most, and they take a third of the time of integers().
-    draws = (rng.random(size) * machines).astype(np.int64)
+    count = request.count
     free = cell.free_matrix
     drawn = free.take(draws, axis=0)
     fits = cell.available_to(request).take(draws)
@@ -78,13 +84,16 @@ def _draw_once(request: Request, cell: CellView, rng: np.random.Generator) -> Pl
 
 
 def _draw_from_all(
-    request: Request, cell: CellView, rng: np.random.Generator, limits: Sequence[GroupLimit]
+    request: Request,
+    cell: CellView,
+    rng: np.random.Generator,
+    limits: Sequence[GroupLimit],
+    draws: Int64,
 ) -> Plan:
-    """Place what a modest number of draws over all machines places, looking at the drawn ones only."""
+    """Place what a modest number of draws over all machines places, `draws` first, looking at the drawn ones only."""
     budget = max(cell.machines // _LAZY_SHARE, 1)
-    size = request.count + request.count // 8 + 4
-    draws = np.zeros(0, dtype=np.int64)
-    plan = NOWHERE
+    size = len(draws) or request.count + request.count // 8 + 4
+    plan = _place_draws(draws, _room_of(request, cell), request.count, limits) if len(draws) else NOWHERE
     while cell.machines and plan.placed < request.count and len(draws) + size <= budget:
         # All draws so far are counted anew: their outcome does not change, and sizes double.
         draws = np.concatenate((draws, rng.integers(cell.machines, size=size)))

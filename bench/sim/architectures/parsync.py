@@ -8,12 +8,12 @@ Source: Feng et al., "Scaling Large Production Clusters with Partitioned Synchro
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 
 from omegacell.bench.sim.architectures.feed import Feed, Reader
+from omegacell.bench.sim.architectures.windows import Window
 from omegacell.bench.sim.desks import Driver
 from omegacell.bench.sim.simulation import Simulation
 from omegacell.cellstate.model import Bool
@@ -45,7 +45,7 @@ def arrange(simulation: Simulation) -> None:
                 ahead=len(simulation.drivers) / schedulers,
             )
             scheduler = simulation.scheduler(spec, reader.copy)
-            scheduler.use(FreshFirst(plugins.policy(scheduler.policy), reader.freshest))
+            scheduler.use(FreshFirst(plugins.policy(scheduler.policy), reader))
             simulation.seat(CopyingDriver(simulation, scheduler, reader), spec, serves=spec.task_kinds)
 
 
@@ -70,16 +70,34 @@ class CopyingDriver(Driver):
 
 
 class FreshFirst:
-    """A policy kept to the machines that `fresh()` chooses, bool[M], as long as they have room for all of a request."""
+    """A policy kept to the freshest machines, as long as they have room for all of a request.
 
-    def __init__(self, policy: Policy, fresh: Callable[[], Bool]) -> None:
+    It sees them as a cell of their own, so that its cost is that of so small a cell; but where it matters what a job
+    has on other machines it sees the whole cell, of which only those are available.
+    """
+
+    def __init__(self, policy: Policy, reader: Reader) -> None:
         self._policy = policy
-        self._fresh = fresh
+        self._reader = reader
+        self._windows: dict[tuple[int, int], Window] = {}
 
     def place(self, request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
         """As the policy does on those machines; if that is not enough, on all of them."""
-        whole = cast(AttemptView, cell)
-        plan = score.make_plan(self._policy, request, Narrowed(whole, self._fresh()), rng)
+        whole, fresh = cast(AttemptView, cell), self._reader.freshest()
+        if request.simple and not request.spread:
+            plan = self._place_in_window(request, fresh, rng)
+        else:
+            plan = score.make_plan(self._policy, request, Narrowed(whole, fresh), rng)
         if plan.placed == request.count:
             return plan
         return score.make_plan(self._policy, request, whole, rng)
+
+    def _place_in_window(self, request: Request, fresh: Bool, rng: np.random.Generator) -> Plan:
+        first, machines = int(fresh.argmax()), int(fresh.sum())
+        window = self._windows.get((first, machines))
+        if window is None:
+            # On the copy's memory, so that it also counts the attempt's earlier claims.
+            window = Window(self._reader.copy, first, first + machines)
+            self._windows[first, machines] = window
+        plan = score.make_plan(self._policy, request, AttemptView(window), rng)
+        return Plan(rows=plan.rows + first, slots=plan.slots, devices=plan.devices, reasons=plan.reasons)

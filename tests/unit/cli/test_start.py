@@ -51,7 +51,7 @@ def test_commands_and_what_is_installed_are_offered(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert offered("omega sched", capsys, monkeypatch) == ["schedulers", "scheduler"]
-    assert offered("omega bench co", capsys, monkeypatch) == ["commit"]
+    assert offered("omega bench com", capsys, monkeypatch) == ["commit"]
     assert offered("omega run --policy best", capsys, monkeypatch) == ["best_fit"]
     assert offered("omega conflicts --by machine,r", capsys, monkeypatch) == ["machine,rival"]
     assert "scheduler hold" in "\n".join(completion.commands())
