@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from omegacell.bench.conflicts.command import ConflictsReply, conflicts
 from omegacell.bench.throughput import plan as planning
 from omegacell.bench.throughput import table
 from omegacell.bench.throughput.commit import measure
@@ -40,13 +41,11 @@ class CommitReply:
     results: tuple[Mapping[str, Any], ...]
 
 
-REPLIES = {"commit": CommitReply}
+REPLIES = {"commit": CommitReply, "conflicts": ConflictsReply}
 """What --json holds, by command; `omega schema` reads it."""
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `omega bench commit` a subcommand while there is only one."""
+app.command()(conflicts)
 
 
 @app.command()
