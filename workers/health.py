@@ -27,7 +27,7 @@ class Pulse:
     def failed(self, now: float) -> bool:
         """One more bad answer; whether the task must end."""
         self._failures += 1
-        late = now - self._started >= self._health.start_seconds
+        late = self.well or now - self._started >= self._health.start_seconds
         return late and self._failures >= self._health.failures
 
     def good(self) -> bool:

@@ -172,8 +172,10 @@ class WarmProcess:
         """The slot lasts: report what has ended, and let others have what has not begun."""
         if self._run is None or self._run.over:
             return
-        if self._channel.up_at == math.inf:
-            self._timers["split"] = self._watcher.later(SLOT_REPORT_SECONDS, self._split)
+        # What a new process needs to come up says nothing of the tasks.
+        early = self._channel.up_at + SLOT_REPORT_SECONDS - time.monotonic()
+        if early > 0:
+            self._timers["split"] = self._watcher.later(min(early, SLOT_REPORT_SECONDS), self._split)
         elif (run := self._cut()) is not None:
             self._channel.attend()
             run.split()

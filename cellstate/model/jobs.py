@@ -34,8 +34,8 @@ class Health:
     """How a worker asks a replica whether it is well: by a command (exit code 0) or HTTP GET (status 200 to 399).
 
     No check where `command` is () and `http_port` is "". `http_port` names one of the job's ports. Asked every
-    interval; `failures` times in a row without a good answer within the timeout end the task as FAILED, but not
-    before it has run for start_seconds. A replica counts as running from its first good answer on.
+    interval; `failures` times in a row without a good answer within the timeout end the task as FAILED, but before
+    its first good answer not until it has run for start_seconds. A replica counts as running from that answer on.
     """
 
     command: tuple[str, ...] = ()

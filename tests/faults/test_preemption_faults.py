@@ -90,4 +90,6 @@ def test_a_worker_lost_while_winners_wait_for_their_victims(
     assert sorted((tmp_path / "gang").read_text().split()) == [str(member) for member in range(MEMBERS)]
     for job in (batch, gang):
         attempts = {outcome.state for outcome in store.outcomes(job)}
-        assert attempts == {AttemptState.LOST, AttemptState.SUCCEEDED}
+        assert {AttemptState.LOST, AttemptState.SUCCEEDED} <= attempts
+        # Where the lost batch task was placed on the new worker before the gang's, the gang took its place again.
+        assert attempts <= {AttemptState.LOST, AttemptState.SUCCEEDED, AttemptState.PREEMPTED}

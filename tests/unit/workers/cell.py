@@ -190,15 +190,26 @@ class SmallCell:
         self.hint.announce()
 
     def run(self, *command: str, **fields: Any) -> JobStatus:
-        """Submit, place (in slots of `slot` tasks), and wait for the end."""
+        """Submit, place (in slots of `slot` tasks), and wait for the end.
+
+        What a slow host makes a slot give back is placed again, as a scheduler would.
+        """
         slot = fields.pop("slot", 1)
         job_id = self.submit(*command, **fields)
         self.place(job_id, tasks=slot)
-        return self.end_of(job_id)
+
+        def ended() -> bool:
+            status = self.store.job(job_id)
+            if status.waiting_retry:
+                self.place(job_id)
+            return status.state.final
+
+        until(ended, lambda: f"end of {self.store.job(job_id)}")
+        return self.store.job(job_id)
 
     def end_of(self, job_id: int) -> JobStatus:
         """Wait for the job's end."""
-        until(lambda: self.store.job(job_id).state.final, f"end of {self.store.job(job_id)}")
+        until(lambda: self.store.job(job_id).state.final, lambda: f"end of {self.store.job(job_id)}")
         return self.store.job(job_id)
 
     def outcome(self, job_id: int, index: int = 0) -> Outcome:

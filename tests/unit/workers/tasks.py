@@ -164,11 +164,12 @@ class Bench:
         return self.reports.get(timeout=PATIENCE_SECONDS)
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    """Return when the condition holds; fail if it does not in good time."""
+def until(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
+    """Return when the condition holds; fail if it does not in good time, with what is so then."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s: {what}"
+        late = time.monotonic() >= deadline
+        assert not late, f"not within {PATIENCE_SECONDS} s: {what if isinstance(what, str) else what()}"
         time.sleep(0.005)
 
 

@@ -79,6 +79,11 @@ class TestPulse:
         pulse = Pulse(Health(failures=1, start_seconds=10), 100.0)
         assert [pulse.failed(at) for at in (100.0, 109.9, 110.0)] == [False, False, True]
 
+    def test_its_start_is_over_with_the_first_good_answer(self) -> None:
+        pulse = Pulse(Health(failures=1, start_seconds=10), 100.0)
+        pulse.good()
+        assert pulse.failed(101.0)
+
     def test_it_is_asked_soon_until_it_is_well_and_then_every_interval(self) -> None:
         pulse = Pulse(Health(interval_seconds=5.0), 0.0)
         pauses = [pulse.next_pause() for _ in range(9)]
@@ -192,7 +197,8 @@ http.server.HTTPServer(("", int(os.environ["OMEGA_PORT_HTTP"])), Handler).serve_
 def test_a_replica_that_falls_ill_is_ended_and_runs_again(cell: SmallCell, tmp_path: Path) -> None:
     cell.start_agent()
     ill = tmp_path / "ill"
-    job_id = cell.submit(PYTHON, "-c", SERVER, str(ill), service=True, ports=(("http", 0),), health=by_http())
+    health = by_http(start_seconds=60)  # a server in Python takes its time on a busy host
+    job_id = cell.submit(PYTHON, "-c", SERVER, str(ill), service=True, ports=(("http", 0),), health=health)
     cell.place(job_id)
     until(lambda: cell.store.endpoints(job_id), "it runs, and so has an endpoint")
     (endpoint,) = cell.store.endpoints(job_id)
