@@ -17,6 +17,8 @@ from omegacell.cellstate.room import DIMENSION_REASONS
 
 _FINE, _INCREMENTAL = Detection.FINE, CommitMode.INCREMENTAL
 _NONE_LATE = np.zeros(1, dtype=np.bool_)
+_SUM = np.add.reduce
+"""ndarray.sum() without its detour through Python."""
 
 
 class PlainJob(Protocol):
@@ -39,12 +41,16 @@ class PlainJob(Protocol):
 
 
 class PlainRulings(NamedTuple):
-    """One ruling per claim, in Ruling's terms: accepted, reason, free: int64[K]; taken: int64[K, R], what is kept."""
+    """One ruling per claim, in Ruling's terms: accepted, reason, free: int64[K]; `placed` slots are accepted together.
+
+    taken: what is kept, int64[K, R], or int64[R] where that is the same for every claim.
+    """
 
     accepted: Int64
     reason: Int64
     free: Int64
     taken: Int64
+    placed: int
 
 
 def judge_plain(
@@ -55,16 +61,18 @@ def judge_plain(
     amounts: int64[R], of a slot; slots, seen (the claim_sequence that the claim saw), claim_sequence: int64[K];
     free: int64[K, R].
     """
-    wanted = slots[:, None] * amounts
-    late = _NONE_LATE if job.detection is _FINE else seen != claim_sequence
+    count = int(_SUM(slots))
+    wanted = amounts if count == len(slots) else slots[:, None] * amounts
+    fine = job.detection is _FINE
+    late = _NONE_LATE if fine else seen != claim_sequence
     # count_nonzero answers in a third of the time of any() and all(), which go through Python.
     if (
         not np.count_nonzero(wanted > free)
-        and not np.count_nonzero(late)
+        and (fine or not np.count_nonzero(late))
         and _group_accepts(job, slots, all_kept=True)
     ):
         nothing = np.zeros(len(slots), dtype=np.int64)
-        return PlainRulings(slots, nothing, nothing, wanted)
+        return PlainRulings(slots, nothing, nothing, wanted, count)
     return _judge_each(job, amounts, slots, free, late=late, claim_sequence=claim_sequence)
 
 
@@ -92,7 +100,13 @@ def _judge_each(
         fell = reason == Reason.ACCEPTED
         reason[fell] = Reason.GANG if job.commit is CommitMode.GANG else Reason.GROUP
         accepted[:] = 0
-    return PlainRulings(accepted=accepted, reason=reason, free=of_it, taken=accepted[:, None] * amounts)
+    return PlainRulings(
+        accepted=accepted,
+        reason=reason,
+        free=of_it,
+        taken=accepted[:, None] * amounts,
+        placed=int(_SUM(accepted)),
+    )
 
 
 def _group_accepts(job: PlainJob, accepted: Int64, *, all_kept: bool) -> bool:

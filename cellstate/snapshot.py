@@ -94,10 +94,26 @@ def _number(word: str) -> float:
 class Snapshot:
     """The cell as one scheduler last saw it. Applying costs what changed, never the size of the cell.
 
+    machines: how many are known, M; also those that are down. machine_id: int64[M]. version: int64[M], of each machine's
+    row as seen here. claim_sequence: int64[M], what a claim under coarse detection has seen. capacity, used (as the
+    store last said), free: int64[M, R]. available: bool[M], up and schedulable. `free_to_read` and `available_to_read`
+    are the same memory, not to be written.
+
     `free` is capacity less used. An attempt may write it, and what is free of devices and named resources,
     through its view, which undoes that before the attempt ends. All arrays are windows on buffers that double
     when full: do not keep them across `apply`.
     """
+
+    machines: int
+    machine_id: Int64
+    version: Int64
+    claim_sequence: Int64
+    capacity: Int64
+    used: Int64
+    free: Int64
+    available: Bool
+    free_to_read: Int64
+    available_to_read: Bool
 
     def __init__(self, dimensions: Sequence[str] = DIMENSIONS) -> None:
         self.dimensions = tuple(dimensions)
@@ -122,46 +138,21 @@ class Snapshot:
         self._attributes: dict[str, AttributeColumn] = {NAME_ATTRIBUTE: AttributeColumn(0, 0)}
         self._largest: Int64 = np.zeros(width, dtype=np.int64)
         self._largest_stale = False
+        self._set_windows()
 
-    @property
-    def machines(self) -> int:
-        """How many machines are known, M; also those that are down."""
-        return self._rows
-
-    @property
-    def machine_id(self) -> Int64:
-        """int64[M]."""
-        return self._machine_id[: self._rows]
-
-    @property
-    def version(self) -> Int64:
-        """int64[M]: the version of each machine's row as seen here."""
-        return self._version[: self._rows]
-
-    @property
-    def claim_sequence(self) -> Int64:
-        """int64[M]: what a claim under coarse detection has seen."""
-        return self._claim_sequence[: self._rows]
-
-    @property
-    def capacity(self) -> Int64:
-        """int64[M, R]."""
-        return self._capacity[: self._rows]
-
-    @property
-    def used(self) -> Int64:
-        """int64[M, R]: as the store last said."""
-        return self._used[: self._rows]
-
-    @property
-    def free(self) -> Int64:
-        """int64[M, R]: capacity less used, less what the running attempt has claimed so far."""
-        return self._free[: self._rows]
-
-    @property
-    def available(self) -> Bool:
-        """bool[M]: up and schedulable."""
-        return self._available[: self._rows]
+    def _set_windows(self) -> None:
+        """Follow the buffers and the number of rows: made here, as an attempt at a small job asks for all of them."""
+        rows = self.machines = self._rows
+        self.machine_id = self._machine_id[:rows]
+        self.version = self._version[:rows]
+        self.claim_sequence = self._claim_sequence[:rows]
+        self.capacity = self._capacity[:rows]
+        self.used = self._used[:rows]
+        self.free = self._free[:rows]
+        self.available = self._available[:rows]
+        self.free_to_read = self.free.view()
+        self.available_to_read = self.available.view()
+        self.free_to_read.flags.writeable = self.available_to_read.flags.writeable = False
 
     @property
     def device_free(self) -> Int64:
@@ -277,6 +268,7 @@ class Snapshot:
         for column in self._attributes.values():
             column.resize(last, len(self._version))
         self._extras.resize(last, len(self._version))
+        self._set_windows()
 
     def _grow(self, space: int) -> None:
         self._machine_id = _wider(self._machine_id, space)

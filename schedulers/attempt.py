@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate, pairwise
 from uuid import UUID
 
@@ -90,23 +89,22 @@ class JobAttempt:
     error: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@record()
 class Attempt:
-    """Jobs with plans, made at `started_at` on the snapshot of that moment; the claims, grouped by job."""
+    """Jobs with plans, made at `started_at` on the snapshot of that moment; the claims, grouped by job.
+
+    bounds: where each job's claims begin in the transaction, and where the last one's end.
+    """
 
     started_at: float
     jobs: tuple[JobAttempt, ...]
     transaction: Transaction
+    bounds: tuple[int, ...]
 
     @property
     def idle(self) -> bool:
         """Whether the queue had nothing for it."""
         return not self.jobs
-
-    @cached_property
-    def bounds(self) -> tuple[int, ...]:
-        """Where each job's claims begin in the transaction, and where the last one's end."""
-        return tuple(accumulate((len(planned.claims) for planned in self.jobs), initial=0))
 
 
 @record()
@@ -131,6 +129,13 @@ class Finished:
     def conflicts(self) -> int:
         """Claims that conflicted."""
         return sum(tally.conflicts for tally in self.tallies)
+
+
+def bounds_of(jobs: Sequence[JobAttempt]) -> tuple[int, ...]:
+    """Attempt.bounds of these jobs."""
+    if len(jobs) == 1:
+        return (0, len(jobs[0].claims))
+    return tuple(accumulate((len(planned.claims) for planned in jobs), initial=0))
 
 
 def transaction_of(jobs: Sequence[JobAttempt], *, txn_id: UUID, scheduler_id: int, token: int) -> Transaction:
@@ -163,11 +168,13 @@ def _of_one_job(
     job_id: int, claims: JobClaims, *, txn_id: UUID, scheduler_id: int, token: int
 ) -> Transaction:
     """The claims as they are, where there is nothing to join."""
+    job_ids = np.empty(len(claims), dtype=np.int64)
+    job_ids.fill(job_id)  # np.full takes three times as long
     return Transaction(
         txn_id=txn_id,
         scheduler_id=scheduler_id,
         token=token,
-        job_id=np.full(len(claims), job_id, dtype=np.int64),
+        job_id=job_ids,
         machine_id=claims.machine_id,
         slots=claims.slots,
         claim_sequence=claims.claim_sequence,
@@ -220,6 +227,8 @@ _SUM = np.add.reduce
 def tally(attempt: Attempt, verdict: Verdict) -> tuple[Tally, ...]:
     """What the verdict means for each job of the attempt."""
     if not np.count_nonzero(verdict.reason):  # all accepted
+        if len(attempt.jobs) == 1:
+            return (Tally(accepted=int(_SUM(verdict.tasks)), conflicts=0, withdrawn=False),)
         return tuple(
             [
                 Tally(accepted=int(_SUM(verdict.tasks[first:last])), conflicts=0, withdrawn=False)

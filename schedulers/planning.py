@@ -110,25 +110,36 @@ class Planner:
 
     def plan(self, jobs: Sequence[ClaimedJob], snapshot: Snapshot, now: float) -> tuple[JobAttempt, ...]:
         """Plan each job in turn, on the snapshot as those before it would leave it."""
-        tasks = [self._tasks_per_slot(job, job.pending) for job in jobs]
-        granted = queue.shares(
-            [self._slots_wanted(job, each) for job, each in zip(jobs, tasks, strict=True)],
-            [least_useful(job) for job in jobs],
-            self._config.max_slots_per_attempt,
-        )
+        asked = self._shares(jobs)
         view = AttemptView(snapshot, now)
         budget = self._config.max_victims_per_attempt if self._config.preemption else 0
         scene = _Scene(snapshot=snapshot, view=view, now=now, victims_left=budget, jobs_to_come=len(jobs))
         try:
             planned = []
-            for job, slots, each in zip(jobs, granted, tasks, strict=True):
+            for job, tasks in zip(jobs, asked, strict=True):
                 scene.jobs_to_come -= 1
-                planned.append(self._plan(job, min(job.pending, slots * each), scene))
+                planned.append(self._plan(job, tasks, scene))
             return tuple(planned)
         finally:
             view.rollback(0)
 
     # --- how much to ask for
+
+    def _shares(self, jobs: Sequence[ClaimedJob]) -> Sequence[int]:
+        """How many tasks of each job to plan."""
+        budget = self._config.max_slots_per_attempt
+        if len(jobs) == 1 and self._plainly_wanted(jobs[0]) and jobs[0].pending <= budget:
+            return (jobs[0].pending,)
+        tasks = [self._tasks_per_slot(job, job.pending) for job in jobs]
+        wanted = [self._slots_wanted(job, each) for job, each in zip(jobs, tasks, strict=True)]
+        granted = queue.shares(wanted, [least_useful(job) for job in jobs], budget)
+        return [
+            min(job.pending, slots * each) for job, slots, each in zip(jobs, granted, tasks, strict=True)
+        ]
+
+    def _plainly_wanted(self, job: ClaimedJob) -> bool:
+        """Whether a slot for each pending task is what to ask for: no ranges, nothing lost, alone in the attempt."""
+        return not (self._config.ranges or job.conflicts)
 
     def _tasks_per_slot(self, job: ClaimedJob, asked: int) -> int:
         return ranges.tasks_per_slot(job, asked) if self._config.ranges else 1

@@ -104,7 +104,7 @@ class Plan:
     @property
     def placed(self) -> int:
         """How many tasks the plan places."""
-        return int(self.slots.sum())
+        return int(np.add.reduce(self.slots))
 
 
 NOWHERE = Plan(rows=no_entries(), slots=no_entries())

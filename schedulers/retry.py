@@ -16,6 +16,9 @@ class Done:
     """Nothing is left for this scheduler to do: all is placed, or the job is no longer its own."""
 
 
+DONE = Done()
+
+
 @record(eq=True)
 class RetryAt:
     """Back to the queue, to be taken again from this time on."""
@@ -45,7 +48,7 @@ class Tally:
 def decide(rule: RetryRule, job: ClaimedJob, tally: Tally, *, now: float, rng: np.random.Generator) -> Next:
     """The next step of a job as it was claimed, after an attempt that went as tallied."""
     if tally.withdrawn or (job.pending and tally.accepted >= job.pending):
-        return Done()
+        return DONE
     if not job.pending:
         return RetryAt(at=now)  # its retries are not due: the store knows when
     attempts = job.attempts + 1

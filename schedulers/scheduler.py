@@ -39,6 +39,7 @@ from omegacell.schedulers.attempt import (
     Finished,
     Hold,
     JobAttempt,
+    bounds_of,
     nothing_claimed,
     tally,
     transaction_of,
@@ -135,25 +136,19 @@ class Scheduler:
         """
         verdict = self._commit(attempt)
         tallies = tally(attempt, verdict)
-        self._learn(attempt, tallies)
+        holds, steps, unsettled = [], [], []
+        for position, (planned, tallied) in enumerate(zip(attempt.jobs, tallies, strict=True)):
+            self._learn(planned, tallied)
+            holds.append(self._hold(planned, now) if len(planned.to_reserve) else planned.hold)
+            step = retry.decide(self.config.retry, planned.job, tallied, now=now, rng=self.rng)
+            steps.append(step)
+            if step is not retry.DONE:
+                unsettled.append(position)
         finished = Finished(
-            attempt=attempt,
-            verdict=verdict,
-            tallies=tallies,
-            holds=tuple([self._hold(planned, now) for planned in attempt.jobs]),
-            next=tuple(
-                [
-                    retry.decide(self.config.retry, planned.job, tallied, now=now, rng=self.rng)
-                    for planned, tallied in zip(attempt.jobs, tallies, strict=True)
-                ]
-            ),
+            attempt=attempt, verdict=verdict, tallies=tallies, holds=tuple(holds), next=tuple(steps)
         )
-        settlements = [
-            self._settlement(finished, position, now)
-            for position, step in enumerate(finished.next)
-            if not isinstance(step, retry.Done)
-        ]
-        if settlements:
+        if unsettled:
+            settlements = [self._settlement(finished, position, now) for position in unsettled]
             self.store.settle(self.lease.holder_id, self.lease.token, settlements)
         return finished
 
@@ -213,7 +208,7 @@ class Scheduler:
             scheduler_id=self.lease.holder_id,
             token=self.lease.token,
         )
-        return Attempt(started_at=now, jobs=jobs, transaction=transaction)
+        return Attempt(started_at=now, jobs=jobs, transaction=transaction, bounds=bounds_of(jobs))
 
     def _commit(self, attempt: Attempt) -> Verdict:
         if not len(attempt.transaction.job_id):
@@ -228,18 +223,15 @@ class Scheduler:
             self.snapshot.apply_rows(verdict.rows)
         return verdict
 
-    def _learn(self, attempt: Attempt, tallies: Sequence[retry.Tally]) -> None:
-        """Let the next plans know how these fared."""
-        for planned, tallied in zip(attempt.jobs, tallies, strict=True):
-            if len(planned.claims):
-                self._planner.width.learn(conflicted=tallied.conflicts > 0)
-            if tallied.accepted:
-                self._planner.ages.placed(planned.job.job_id)
+    def _learn(self, planned: JobAttempt, tallied: retry.Tally) -> None:
+        """Let the next plans know how this one fared."""
+        if len(planned.claims):
+            self._planner.width.learn(conflicted=tallied.conflicts > 0)
+        if tallied.accepted:
+            self._planner.ages.placed(planned.job.job_id)
 
     def _hold(self, planned: JobAttempt, now: float) -> Hold:
         """Reserve what a gang is due, all of it or nothing; the reservation it holds then."""
-        if not len(planned.to_reserve):
-            return planned.hold
         scheduler, job_id, seconds = self.lease, planned.job.job_id, self.config.reserve_seconds
         machines = self.store.reserve(
             scheduler.holder_id, scheduler.token, job_id, planned.to_reserve, seconds=seconds

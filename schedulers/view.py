@@ -49,9 +49,8 @@ class AttemptView:
         self._counts: dict[int, Int64] = {}
         self.machines = snapshot.machines
         self.dimensions = snapshot.dimensions
-        self.free_matrix: Int64 = _frozen(self._free)
-        self.available: Bool = snapshot.available.view()
-        self.available.flags.writeable = False
+        self.free_matrix = snapshot.free_to_read
+        self.available = snapshot.available_to_read
 
     # Made when asked for: an attempt at a small job takes no longer than making them all.
 

@@ -13,7 +13,6 @@ class Engine:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.events = 0
         self._made = 0
         self._queue: list[tuple[float, int, Callable[..., None], Any]] = []
 
@@ -25,11 +24,20 @@ class Engine:
     def run(self, until: float) -> None:
         """Run every event up to and at `until`; what is due later stays undone, and the clock ends there."""
         queue = self._queue
-        while queue and queue[0][0] <= until:
-            self.now, _, action, argument = heappop(queue)
+        while queue:
+            event = heappop(queue)
+            time, _, action, argument = event
+            if time > until:
+                heappush(queue, event)
+                break
+            self.now = time
             action(argument)
-            self.events += 1
         self.now = until
+
+    @property
+    def events(self) -> int:
+        """How many have been run."""
+        return self._made - len(self._queue)
 
     def pending(self, action: Callable[[Any], None]) -> list[Any]:
         """The arguments of the events of one action that are still to come, in order of time."""

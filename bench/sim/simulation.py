@@ -100,7 +100,7 @@ class Simulation:
         if index:
             self.cell.submit(index - 1)
         if index < len(self.jobs):
-            self.engine.at(float(self.jobs.submitted_at[index]), self._arrive, index + 1)
+            self.engine.at(self.jobs.submitted_at.item(index), self._arrive, index + 1)
 
     def _route(self, job: VirtualJob) -> int:
         """The i-th job of a kind, from 1, goes to scheduler i mod N of those that serve it."""
@@ -114,7 +114,7 @@ class Simulation:
         rng = np.random.default_rng([self.seed, _FILLING])
         for filled in self.scenario.cell.filled:
             shape = TaskShape(kind="filled", amounts=filled.amounts())
-            job = VirtualJob(0, Sort(shape), tasks=filled.tasks, duration=FOR_EVER, now=0.0)
+            job = VirtualJob(0, Sort(shape, self.cell.utilisation), tasks=filled.tasks, duration=FOR_EVER, now=0.0)
             request = Request.of(job.claimed(), filled.tasks)
             plan = RandomFirstFit().place(request, AttemptView(self.cell.snapshot), rng)
             if plan.placed < filled.tasks:

@@ -5,40 +5,54 @@ from __future__ import annotations
 from omegacell.cellstate.model import Int64
 
 
-class Utilisation:
-    """The mean over the seconds after `warm_up` of what is used, by dimension.
+class Level:
+    """How many there are of something, and the sum of that over the seconds after `warm_up`.
 
-    Between two changes all samples are alike, so that a change pays for those since the last one: `change` is called
-    with what is used from `now` on. A sample at the moment of a change sees what was before.
+    Between two changes all samples are alike, so that a change pays for those since the last one at once. A sample at
+    the moment of a change sees what was before.
     """
 
-    def __init__(self, used: tuple[int, int, int], *, warm_up: float = 0.0) -> None:
-        self._used = list(used)
-        self._sums = [0] * len(used)
-        self._sampled = self._first = int(warm_up)
-        self._next = self._first + 1.0  # a comparison is all that most changes pay
+    __slots__ = ("_count", "_sampled", "_total")
 
-    def change(self, now: float, amounts: tuple[int, int, int], count: int) -> None:
-        """`count` more tasks of these amounts from now on; fewer where it is negative."""
-        if now >= self._next:
-            self._sample(int(now))
-        used = self._used
-        used[0] += amounts[0] * count
-        used[1] += amounts[1] * count
-        used[2] += amounts[2] * count
+    def __init__(self, *, warm_up: float = 0.0) -> None:
+        self._count = 0
+        self._total = 0
+        self._sampled = int(warm_up)
 
-    def _sample(self, second: int) -> None:
-        seconds = second - self._sampled
-        for dimension, used in enumerate(self._used):
-            self._sums[dimension] += used * seconds
-        self._sampled, self._next = second, second + 1.0
+    def change(self, now: float, count: int) -> None:
+        """`count` more from now on; fewer where it is negative."""
+        second = int(now)
+        if second > self._sampled:
+            self._total += self._count * (second - self._sampled)
+            self._sampled = second
+        self._count += count
+
+    def total(self, now: float) -> int:
+        """The sum of all samples up to now."""
+        self.change(now, 0)
+        return self._total
+
+
+class Utilisation:
+    """The mean of what is used, by dimension, over the seconds after `warm_up`; a Level for each sort of use."""
+
+    def __init__(self, *, warm_up: float = 0.0) -> None:
+        self._warm_up = warm_up
+        self._levels: list[tuple[tuple[int, int, int], Level]] = []
+
+    def level(self, amounts: tuple[int, int, int]) -> Level:
+        """For what takes these amounts each."""
+        level = Level(warm_up=self._warm_up)
+        self._levels.append((amounts, level))
+        return level
 
     def mean(self, now: float, capacity: Int64) -> list[float]:
         """The shares of the capacity: int64[R], in use on average; nan before the first sample."""
-        if int(now) > self._sampled:
-            self._sample(int(now))
-        samples = self._sampled - self._first
+        samples = int(now) - int(self._warm_up)
+        totals = [(amounts, level.total(now)) for amounts, level in self._levels]
         return [
-            total / (samples * held) if samples and held else float("nan")
-            for total, held in zip(self._sums, capacity.tolist(), strict=True)
+            sum(amounts[dimension] * total for amounts, total in totals) / (samples * held)
+            if samples > 0 and held
+            else float("nan")
+            for dimension, held in enumerate(capacity.tolist())
         ]

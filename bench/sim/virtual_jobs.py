@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from omegacell.bench.sim.jobs import FOR_EVER, Float64, JobTable, TaskShape
+from omegacell.bench.sim.utilisation import Utilisation
 from omegacell.cellstate.found import JobFound
 from omegacell.cellstate.model import ClaimedJob, Int64
 from omegacell.cellstate.room import as_tuple
@@ -17,17 +18,17 @@ NEVER = -1.0
 
 
 class Sort:
-    """A TaskShape with what every attempt asks of it: its amounts as `vector`: int64[R], and as integers.
+    """A TaskShape with what every attempt asks of it: its amounts as `vector`: int64[R]; `running` is told of its tasks.
 
     counted: whether it matters how many of a job's tasks are on a machine.
     """
 
-    __slots__ = ("counted", "in_dimensions", "plain", "shape", "vector")
+    __slots__ = ("counted", "plain", "running", "shape", "vector")
 
-    def __init__(self, shape: TaskShape) -> None:
+    def __init__(self, shape: TaskShape, utilisation: Utilisation) -> None:
         self.shape = shape
         self.vector = shape.amounts.vector()
-        self.in_dimensions = as_tuple(shape.amounts)
+        self.running = utilisation.level(as_tuple(shape.amounts))
         self.plain = shape.amounts.plain
         self.counted = bool(shape.anti_affinity or shape.spread)
 
@@ -124,7 +125,9 @@ class VirtualJob:
 
 
 class Held:
-    """What one commit gave one job, on rows: slots: int64[K], `count` together; taken: int64[K, R].
+    """What one commit gave one job, on rows: slots: int64[K], `count` together.
+
+    taken: int64[K, R], or int64[R] where that is the same on every row.
 
     devices: for each row a mask per slot, nothing where the job needs none; then each row is there once.
     """

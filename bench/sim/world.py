@@ -20,6 +20,8 @@ from omegacell.cellstate.found import MachineFound
 from omegacell.cellstate.judge import Claim, Ruling, judge
 from omegacell.cellstate.judge_plain import judge_plain
 from omegacell.cellstate.model import (
+    NO_ALTERNATIVES,
+    NO_VICTIMS,
     Changes,
     ClaimedJob,
     Int64,
@@ -60,9 +62,9 @@ class VirtualCell:
         self.history = JobHistory(jobs)
         self.desks: dict[int, Desk] = {}
         self.standing: list[Held] = []  # what never ends
-        self.utilisation = Utilisation((0, 0, 0), warm_up=warm_up)
+        self.utilisation = Utilisation(warm_up=warm_up)
         self._route = route
-        self._sorts = [Sort(shape) for shape in jobs.shapes]
+        self._sorts = [Sort(shape, self.utilisation) for shape in jobs.shapes]
         self._free = snapshot.free
         self._claim_sequence = snapshot.claim_sequence
         self._device_free = snapshot.device_free
@@ -77,9 +79,9 @@ class VirtualCell:
         jobs = self.jobs
         job = VirtualJob(
             index,
-            self._sorts[jobs.shape[index]],
-            tasks=int(jobs.tasks[index]),
-            duration=float(jobs.duration_seconds[index]),
+            self._sorts[jobs.shape.item(index)],
+            tasks=jobs.tasks.item(index),
+            duration=jobs.duration_seconds.item(index),
             now=self.engine.now,
         )
         self.enqueue((self._route(job), job))
@@ -137,8 +139,8 @@ class VirtualCell:
         return (
             self._all_available
             and not len(transaction.tasks)
-            and not len(transaction.alternatives.job_id)
-            and not len(transaction.victims.claim)
+            and transaction.alternatives is NO_ALTERNATIVES
+            and transaction.victims is NO_VICTIMS
         )
 
     def _commit_plain(self, transaction: Transaction, desk: Desk, job: VirtualJob) -> Verdict:
@@ -154,11 +156,12 @@ class VirtualCell:
             free=free,
             claim_sequence=sequence,
         )
-        placed = int(_SUM(rulings.accepted))
+        placed = rulings.placed
         if placed:
             held = Held(job, rows, rulings.accepted, rulings.taken, placed)
             self._free[rows] = free - rulings.taken
-            self._claim_sequence[rows] = sequence + (rulings.accepted > 0)
+            taken = 1 if rulings.accepted is transaction.slots else rulings.accepted > 0
+            self._claim_sequence[rows] = sequence + taken
             self.watch(rows)
             self._start(held, placed)
             if not job.pending:
@@ -243,7 +246,8 @@ class VirtualCell:
     def _take(self, held: Held, sign: int) -> None:
         """Change what is free by what is held: -1 takes it, 1 gives it back."""
         if not held.devices:
-            self._free[held.rows] = self._free.take(held.rows, axis=0) + sign * held.taken
+            free = self._free.take(held.rows, axis=0)
+            self._free[held.rows] = free + held.taken if sign > 0 else free - held.taken
             return
         np.add.at(self._free, held.rows, sign * held.taken)
         milli = device_milli(held.job.sort.shape.amounts.gpu_milli)
@@ -260,7 +264,7 @@ class VirtualCell:
         held = Held(job, rows, slots, slots[:, None] * job.sort.vector, count)
         self._take(held, -1)
         self.standing.append(held)
-        self.utilisation.change(0.0, job.sort.in_dimensions, count)
+        job.sort.running.change(0.0, count)
 
     def _start(self, held: Held, placed: int) -> None:
         """Count slots of a job as placed, until its duration is over."""
@@ -269,7 +273,7 @@ class VirtualCell:
         self.history.unplaced[job.index] = job.pending
         if not job.pending:
             self.history.placed_at[job.index] = now
-        self.utilisation.change(now, job.sort.in_dimensions, placed)
+        job.sort.running.change(now, placed)
         if job.sort.counted:
             self._count(held, 1)
         if job.duration_seconds == FOR_EVER:
@@ -282,7 +286,7 @@ class VirtualCell:
         sort = held.job.sort
         self._take(held, 1)
         self.watch(held.rows)
-        self.utilisation.change(self.engine.now, sort.in_dimensions, -held.count)
+        sort.running.change(self.engine.now, -held.count)
         if sort.counted:
             self._count(held, -1)
 

@@ -36,24 +36,19 @@ class RandomFirstFit:
 
     def place(self, request: Request, cell: CellView, rng: np.random.Generator) -> Plan:
         """Random by `rng` alone; rows ascending."""
-        draws = _first_draws(request, cell, rng)
-        plan = _place_at_once(request, cell, draws) if len(draws) else NOWHERE
-        if plan is not NOWHERE:
-            return plan
+        draws = no_entries()
+        size = request.count + request.count // 2 + 8
+        if size * _LAZY_SHARE <= cell.machines and request.simple:
+            # Scaled doubles: a machine's chance is off by 2^-40 at most, and they take a third of the time of integers().
+            draws = (rng.random(size) * cell.machines).astype(np.int64)
+            plan = _place_at_once(request, cell, draws)
+            if plan is not NOWHERE:
+                return plan
         limits = feasible.group_limits(request, cell)
         plan = _draw_from_all(request, cell, rng, limits, draws)
         if plan.placed < request.count:
             plan = _draw_from_open(request, cell, rng, limits, plan)
         return plan
-
-
-def _first_draws(request: Request, cell: CellView, rng: np.random.Generator) -> Int64:
-    """A few draws more than there are tasks, for a request of which nothing but room is asked; else none."""
-    size = request.count + request.count // 2 + 8
-    if size * _LAZY_SHARE > cell.machines or not request.simple:
-        return no_entries()
-    # Scaled doubles: a machine's chance is off by 2^-40 at most, and they take a third of the time of integers().
-    return (rng.random(size) * cell.machines).astype(np.int64)
 
 
 def _place_at_once(request: Request, cell: CellView, draws: Int64) -> Plan:

@@ -94,7 +94,8 @@ class Allocator:
     def __init__(self, simulation: Simulation) -> None:
         snapshot = simulation.cell.snapshot
         self.simulation = simulation
-        self.locked = Utilisation((0, 0, 0), warm_up=simulation.scenario.warm_up_seconds)
+        self.locked = Utilisation(warm_up=simulation.scenario.warm_up_seconds)
+        self._locked = [self.locked.level(unit) for unit in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
         self._capacity = snapshot.capacity.sum(axis=0)
         self._least = np.minimum(
             [SMALLEST_OFFER.get(dimension, 0) for dimension in snapshot.dimensions],
@@ -139,7 +140,11 @@ class Allocator:
             self._offer_loose(chosen, unlocked)
         else:
             self._sweep(chosen, unlocked)
-        self.locked.change(self.simulation.engine.now, tuple(unlocked.tolist()), 1)
+        self._lock(unlocked, 1)
+
+    def _lock(self, amounts: Int64, sign: int) -> None:
+        for level, amount in zip(self._locked, amounts.tolist(), strict=True):
+            level.change(self.simulation.engine.now, sign * amount)
 
     def _unlocked(self) -> Int64:
         """int64[R]."""
@@ -177,7 +182,7 @@ class Allocator:
         """A scheduler has committed: unlock what it was offered, and count what it placed."""
         scheduler_id = driver.scheduler.lease.holder_id
         offer = self._offers.pop(scheduler_id)
-        self.locked.change(self.simulation.engine.now, tuple(offer.amounts.tolist()), -1)
+        self._lock(offer.amounts, -1)
         if offer.sweep:
             self._forget_loose()
         elif any(other.sweep for other in self._offers.values()):

@@ -36,6 +36,7 @@ class Window(Snapshot):
         self._available = whole.available[rows]
         self._free = part(whole.free)
         self._claim_sequence = part(whole.claim_sequence)
+        self._set_windows()
         self._device_free = part(whole.device_free)
         self._named = {
             name: NamedResource(capacity=resource.capacity[rows], free=part(resource.free))

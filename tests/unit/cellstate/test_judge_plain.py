@@ -80,3 +80,4 @@ def test_it_rules_as_claim_by_claim(drawn: Any) -> None:
     rulings = zip(at_once.accepted.tolist(), at_once.reason.tolist(), at_once.free.tolist(), strict=True)
     assert list(rulings) == [(ruling.accepted, ruling.reason, ruling.free) for ruling in one_by_one]
     assert (at_once.taken == at_once.accepted[:, None] * amounts).all()
+    assert at_once.placed == sum(ruling.accepted for ruling in one_by_one)
