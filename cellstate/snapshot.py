@@ -94,10 +94,10 @@ def _number(word: str) -> float:
 class Snapshot:
     """The cell as one scheduler last saw it. Applying costs what changed, never the size of the cell.
 
-    machines: how many are known, M; also those that are down. machine_id: int64[M]. version: int64[M], of each machine's
-    row as seen here. claim_sequence: int64[M], what a claim under coarse detection has seen. capacity, used (as the
-    store last said), free: int64[M, R]. available: bool[M], up and schedulable. `free_to_read` and `available_to_read`
-    are the same memory, not to be written.
+    machines: how many are known, M; also those that are down. machine_id, version (of each machine's row as seen here),
+    claim_sequence (what a claim under coarse detection has seen): int64[M]. capacity, used (as the store last said),
+    free: int64[M, R]. available: bool[M], up and schedulable. `free_to_read` and `available_to_read` are the same
+    memory, not to be written.
 
     `free` is capacity less used. An attempt may write it, and what is free of devices and named resources,
     through its view, which undoes that before the attempt ends. All arrays are windows on buffers that double

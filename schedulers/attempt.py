@@ -22,7 +22,7 @@ from omegacell.cellstate.model import (
     Victims,
 )
 from omegacell.cellstate.model.amounts import no_entries
-from omegacell.cellstate.record import record
+from omegacell.cellstate.record import maker, record
 from omegacell.schedulers.refusals import NOT_ASKED, Refusals
 from omegacell.schedulers.retry import Next, Tally
 
@@ -131,6 +131,11 @@ class Finished:
         return sum(tally.conflicts for tally in self.tallies)
 
 
+make_claims, make_job_attempt = maker(JobClaims), maker(JobAttempt)
+make_attempt, make_finished = maker(Attempt), maker(Finished)
+_transaction, _tally = maker(Transaction), maker(Tally)
+
+
 def bounds_of(jobs: Sequence[JobAttempt]) -> tuple[int, ...]:
     """Attempt.bounds of these jobs."""
     if len(jobs) == 1:
@@ -170,7 +175,7 @@ def _of_one_job(
     """The claims as they are, where there is nothing to join."""
     job_ids = np.empty(len(claims), dtype=np.int64)
     job_ids.fill(job_id)  # np.full takes three times as long
-    return Transaction(
+    return _transaction(
         txn_id=txn_id,
         scheduler_id=scheduler_id,
         token=token,
@@ -228,7 +233,7 @@ def tally(attempt: Attempt, verdict: Verdict) -> tuple[Tally, ...]:
     """What the verdict means for each job of the attempt."""
     if not np.count_nonzero(verdict.reason):  # all accepted
         if len(attempt.jobs) == 1:
-            return (Tally(accepted=int(_SUM(verdict.tasks)), conflicts=0, withdrawn=False),)
+            return (_tally(accepted=int(_SUM(verdict.tasks)), conflicts=0, withdrawn=False),)
         return tuple(
             [
                 Tally(accepted=int(_SUM(verdict.tasks[first:last])), conflicts=0, withdrawn=False)

@@ -25,6 +25,8 @@ from omegacell.schedulers.attempt import (
     JobClaims,
     gang_too_small,
     least_useful,
+    make_claims,
+    make_job_attempt,
 )
 from omegacell.schedulers.config import SchedulerConfig
 from omegacell.schedulers.contention import Width, seen
@@ -133,9 +135,7 @@ class Planner:
         tasks = [self._tasks_per_slot(job, job.pending) for job in jobs]
         wanted = [self._slots_wanted(job, each) for job, each in zip(jobs, tasks, strict=True)]
         granted = queue.shares(wanted, [least_useful(job) for job in jobs], budget)
-        return [
-            min(job.pending, slots * each) for job, slots, each in zip(jobs, granted, tasks, strict=True)
-        ]
+        return [min(job.pending, slots * each) for job, slots, each in zip(jobs, granted, tasks, strict=True)]
 
     def _plainly_wanted(self, job: ClaimedJob) -> bool:
         """Whether a slot for each pending task is what to ask for: no ranges, nothing lost, alone in the attempt."""
@@ -195,7 +195,7 @@ class Planner:
         """Nothing else to look for: everything asked for found room."""
         if scene.jobs_to_come:
             scene.view.claim(request, plan.rows, plan.slots, plan.devices)
-        return JobAttempt(
+        return make_job_attempt(
             job=job,
             policy=policy,
             asked=request.count,
@@ -311,7 +311,7 @@ def _claims(found: _Found, others: Int64, snapshot: Snapshot, asked: int, tasks:
 
 def _plain_claims(plan: Plan, snapshot: Snapshot) -> JobClaims:
     """A plan as claims for slots of one task."""
-    return JobClaims(
+    return make_claims(
         machine_id=snapshot.machine_id.take(plan.rows),
         slots=plan.slots,
         claim_sequence=snapshot.claim_sequence.take(plan.rows),

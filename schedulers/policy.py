@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from omegacell.cellstate.model import AntiAffinity, Bool, ClaimedJob, Constraint, Int64
 from omegacell.cellstate.model.amounts import no_entries
-from omegacell.cellstate.record import record
+from omegacell.cellstate.record import maker, record
 from omegacell.cellstate.snapshot import AttributeColumn
 
 Float64 = NDArray[np.float64]
@@ -70,7 +70,7 @@ class Request:
     @staticmethod
     def of(job: ClaimedJob, count: int) -> Request:
         """`count` tasks of a claimed job."""
-        return Request(
+        return _request(
             job_id=job.job_id,
             count=count,
             amounts=job.amounts.vector(),
@@ -83,6 +83,9 @@ class Request:
             gpu_milli=job.amounts.gpu_milli,
             custom=job.amounts.custom,
         )
+
+
+_request = maker(Request)
 
 
 @record()
@@ -106,6 +109,9 @@ class Plan:
         """How many tasks the plan places."""
         return int(np.add.reduce(self.slots))
 
+
+make_plan = maker(Plan)
+"""Makes a Plan as its class does, and quicker."""
 
 NOWHERE = Plan(rows=no_entries(), slots=no_entries())
 """The plan that places nothing."""

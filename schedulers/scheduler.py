@@ -40,6 +40,8 @@ from omegacell.schedulers.attempt import (
     Hold,
     JobAttempt,
     bounds_of,
+    make_attempt,
+    make_finished,
     nothing_claimed,
     tally,
     transaction_of,
@@ -144,7 +146,7 @@ class Scheduler:
             steps.append(step)
             if step is not retry.DONE:
                 unsettled.append(position)
-        finished = Finished(
+        finished = make_finished(
             attempt=attempt, verdict=verdict, tallies=tallies, holds=tuple(holds), next=tuple(steps)
         )
         if unsettled:
@@ -208,7 +210,7 @@ class Scheduler:
             scheduler_id=self.lease.holder_id,
             token=self.lease.token,
         )
-        return Attempt(started_at=now, jobs=jobs, transaction=transaction, bounds=bounds_of(jobs))
+        return make_attempt(started_at=now, jobs=jobs, transaction=transaction, bounds=bounds_of(jobs))
 
     def _commit(self, attempt: Attempt) -> Verdict:
         if not len(attempt.transaction.job_id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -93,7 +94,14 @@ class Simulation:
     def run(self) -> None:
         """From 0 to the end of the runtime."""
         self._arrive(0)
-        self.engine.run(self.scenario.runtime_seconds)
+        thresholds = gc.get_threshold()
+        gc.set_threshold(
+            100_000, *thresholds[1:]
+        )  # what an attempt makes is in no cycle: looking for some is in vain
+        try:
+            self.engine.run(self.scenario.runtime_seconds)
+        finally:
+            gc.set_threshold(*thresholds)
 
     def _arrive(self, index: int) -> None:
         """Let a job come, then the next: one event at a time."""
@@ -114,7 +122,9 @@ class Simulation:
         rng = np.random.default_rng([self.seed, _FILLING])
         for filled in self.scenario.cell.filled:
             shape = TaskShape(kind="filled", amounts=filled.amounts())
-            job = VirtualJob(0, Sort(shape, self.cell.utilisation), tasks=filled.tasks, duration=FOR_EVER, now=0.0)
+            job = VirtualJob(
+                0, Sort(shape, self.cell.utilisation), tasks=filled.tasks, duration=FOR_EVER, now=0.0
+            )
             request = Request.of(job.claimed(), filled.tasks)
             plan = RandomFirstFit().place(request, AttemptView(self.cell.snapshot), rng)
             if plan.placed < filled.tasks:

@@ -11,16 +11,19 @@ from omegacell.bench.sim.jobs import FOR_EVER, Float64, JobTable, TaskShape
 from omegacell.bench.sim.utilisation import Utilisation
 from omegacell.cellstate.found import JobFound
 from omegacell.cellstate.model import ClaimedJob, Int64
+from omegacell.cellstate.record import maker
 from omegacell.cellstate.room import as_tuple
+
+_claimed = maker(ClaimedJob)
 
 NEVER = -1.0
 """A time that has not come."""
 
 
 class Sort:
-    """A TaskShape with what every attempt asks of it: its amounts as `vector`: int64[R]; `running` is told of its tasks.
+    """A TaskShape with what every attempt asks of it: its amounts as `vector`: int64[R].
 
-    counted: whether it matters how many of a job's tasks are on a machine.
+    running: how many of its tasks run. counted: whether it matters how many of a job's tasks are on a machine.
     """
 
     __slots__ = ("counted", "plain", "running", "shape", "vector")
@@ -82,7 +85,7 @@ class VirtualJob:
     def claimed(self) -> ClaimedJob:
         """What a scheduler gets to see of it."""
         shape = self.sort.shape
-        return ClaimedJob(
+        return _claimed(
             job_id=self.index + 1,
             name="",
             scheduler=shape.kind,

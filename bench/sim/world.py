@@ -33,6 +33,7 @@ from omegacell.cellstate.model import (
     Watermark,
 )
 from omegacell.cellstate.model.amounts import no_entries
+from omegacell.cellstate.record import maker
 from omegacell.cellstate.room import Room, device_indexes, device_milli
 from omegacell.cellstate.rulings import claims_of, verdict_of
 from omegacell.cellstate.snapshot import Snapshot
@@ -43,6 +44,8 @@ _SUM = np.add.reduce
 class InvariantBroken(AssertionError):
     """The simulator holds more on a machine than it should: a defect of it, never of a scenario."""
 
+
+_verdict = maker(Verdict)
 
 Route = Callable[[VirtualJob], int]
 
@@ -167,7 +170,7 @@ class VirtualCell:
             if not job.pending:
                 del desk.taken[job.index + 1]
         nothing = self._zeros(len(rows))
-        return Verdict(
+        return _verdict(
             txn_id=transaction.txn_id,
             accepted=rulings.accepted,
             tasks=rulings.accepted,
