@@ -85,6 +85,8 @@ class AttributeColumn:
 
 
 def _number(word: str) -> float:
+    if word[:1].isalpha() and word[:1] not in "iInN":  # no number, infinity or nan begins so: most words, at once
+        return float("nan")
     try:
         return float(word)
     except ValueError:
@@ -230,12 +232,15 @@ class Snapshot:
     def _apply_facts(self, facts: Sequence[MachineFacts]) -> None:
         """Replace name and attributes of these machines."""
         at = self._rows_for(np.array([fact.machine_id for fact in facts], dtype=np.int64))
+        of_names = self._column(NAME_ATTRIBUTE)
+        others = [column for column in self._attributes.values() if column is not of_names]
         for row, fact in zip(at.tolist(), facts, strict=True):
-            self._names[row] = fact.name
-            for column in self._attributes.values():
+            for column in others:
                 column.clear(row)
-            for name, word in {**fact.attributes, NAME_ATTRIBUTE: fact.name}.items():
+            for name, word in fact.attributes.items():
                 self._column(name).put(row, word)
+            self._names[row] = fact.name
+            of_names.put(row, fact.name)
 
     def _column(self, name: str) -> AttributeColumn:
         if name not in self._attributes:

@@ -8,7 +8,7 @@ judge says; when a job is tried again, schedulers/retry.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from omegacell.bench.sim.utilisation import Utilisation
 from omegacell.bench.sim.virtual_jobs import Desk, Held, JobHistory, Sort, VirtualJob
 from omegacell.cellstate.found import MachineFound
 from omegacell.cellstate.judge import Claim, Ruling, judge
-from omegacell.cellstate.judge_plain import judge_plain
+from omegacell.cellstate.judge_plain import PlainRulings, judge_plain
 from omegacell.cellstate.model import (
     NO_ALTERNATIVES,
     NO_VICTIMS,
@@ -37,8 +37,6 @@ from omegacell.cellstate.record import maker
 from omegacell.cellstate.room import Room, device_indexes, device_milli
 from omegacell.cellstate.rulings import claims_of, verdict_of
 from omegacell.cellstate.snapshot import Snapshot
-
-_SUM = np.add.reduce
 
 
 class InvariantBroken(AssertionError):
@@ -130,11 +128,14 @@ class VirtualCell:
     def commit(self, transaction: Transaction) -> Verdict:
         """Judge the claims, and do as was ruled."""
         desk = self.desks[transaction.scheduler_id]
-        job_id = transaction.job_id
-        if int(job_id[0]) == int(job_id[-1]):
-            job = desk.taken[int(job_id[0])]
-            if self._plain(transaction) and job.sort.plain:
-                return self._commit_plain(transaction, desk, job)
+        if self._plain(transaction):
+            job_id = transaction.job_id
+            if job_id.item(0) == job_id.item(-1):
+                job = desk.taken[job_id.item(0)]
+                if job.sort.plain:
+                    return self._commit_one(transaction, desk, job)
+            elif all(job.sort.plain for job in desk.taken.values()):
+                return self._commit_several(transaction, desk)
         return self._commit_any(transaction, desk)
 
     def _plain(self, transaction: Transaction) -> bool:
@@ -142,44 +143,75 @@ class VirtualCell:
         return (
             self._all_available
             and not len(transaction.tasks)
-            and transaction.alternatives is NO_ALTERNATIVES
-            and transaction.victims is NO_VICTIMS
+            and (transaction.alternatives is NO_ALTERNATIVES or not len(transaction.alternatives.job_id))
+            and (transaction.victims is NO_VICTIMS or not len(transaction.victims.claim))
         )
 
-    def _commit_plain(self, transaction: Transaction, desk: Desk, job: VirtualJob) -> Verdict:
-        """All claims at once."""
+    def _commit_one(self, transaction: Transaction, desk: Desk, job: VirtualJob) -> Verdict:
+        """All claims at once, of the one job there is."""
         rows = transaction.machine_id - 1
-        free = self._free.take(rows, axis=0)
         sequence = self._claim_sequence.take(rows)
+        rulings = self._place_plain(
+            job, desk, rows=rows, slots=transaction.slots, seen=transaction.claim_sequence, sequence=sequence
+        )
+        return self._answer(transaction, rulings.accepted, rulings.reason, rulings.free)
+
+    def _commit_several(self, transaction: Transaction, desk: Desk) -> Verdict:
+        """Job by job, on what those before it left; under coarse detection all find the sequences of the start."""
+        rows = transaction.machine_id - 1
+        sequence = self._claim_sequence.take(rows)
+        starts = np.flatnonzero(np.diff(transaction.job_id, prepend=-1)).tolist()
+        found = []
+        for first, last in pairwise((*starts, len(rows))):
+            job = desk.taken[transaction.job_id.item(first)]
+            found.append(
+                self._place_plain(
+                    job,
+                    desk,
+                    rows=rows[first:last],
+                    slots=transaction.slots[first:last],
+                    seen=transaction.claim_sequence[first:last],
+                    sequence=sequence[first:last],
+                )
+            )
+        return self._answer(
+            transaction,
+            np.concatenate([rulings.accepted for rulings in found]),
+            np.concatenate([rulings.reason for rulings in found]),
+            np.concatenate([rulings.free for rulings in found]),
+        )
+
+    def _place_plain(
+        self, job: VirtualJob, desk: Desk, *, rows: Int64, slots: Int64, seen: Int64, sequence: Int64
+    ) -> PlainRulings:
+        """Judge the claims of a job, and place what is kept. rows, slots, seen, sequence: int64[K]."""
+        free = self._free.take(rows, axis=0)
         rulings = judge_plain(
-            job,
-            amounts=job.sort.vector,
-            slots=transaction.slots,
-            seen=transaction.claim_sequence,
-            free=free,
-            claim_sequence=sequence,
+            job, amounts=job.sort.vector, slots=slots, seen=seen, free=free, claim_sequence=sequence
         )
         placed = rulings.placed
         if placed:
             held = Held(job, rows, rulings.accepted, rulings.taken, placed)
             self._free[rows] = free - rulings.taken
-            taken = 1 if rulings.accepted is transaction.slots else rulings.accepted > 0
-            self._claim_sequence[rows] = sequence + taken
+            self._claim_sequence[rows] = sequence + (1 if rulings.accepted is slots else rulings.accepted > 0)
             self.watch(rows)
             self._start(held, placed)
             if not job.pending:
                 del desk.taken[job.index + 1]
-        nothing = self._zeros(len(rows))
+        return rulings
+
+    def _answer(self, transaction: Transaction, accepted: Int64, reason: Int64, free: Int64) -> Verdict:
+        nothing = self._zeros(len(accepted))
         return _verdict(
             txn_id=transaction.txn_id,
-            accepted=rulings.accepted,
-            tasks=rulings.accepted,
-            reason=rulings.reason,
+            accepted=accepted,
+            tasks=accepted,
+            reason=reason,
             machine_id=transaction.machine_id,
-            free=rulings.free,
+            free=free,
             first_index=nothing,
             preempted=nothing,
-            rival_txn=(None,) * len(rows),
+            rival_txn=(None,) * len(accepted),
             rival_scheduler=nothing,
             rows=NO_ROWS,
         )
