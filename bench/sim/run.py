@@ -119,7 +119,7 @@ def _prefixed(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
 def _served(simulation: Simulation) -> list[set[str]]:
     """The kinds of tasks that each driver's scheduler serves."""
     served: list[set[str]] = [set() for _ in simulation.drivers]
-    for kind, scheduler_ids in simulation._serving.items():
+    for kind, scheduler_ids in simulation.serving.items():
         for at, driver in enumerate(simulation.drivers):
             if driver.scheduler.lease.holder_id in scheduler_ids:
                 served[at].add(kind)

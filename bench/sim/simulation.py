@@ -58,7 +58,7 @@ class Simulation:
         self.drivers: list[Driver] = []
         self.specs: list[SchedulerSpec] = []  # of each driver
         self._policies = policies or {}
-        self._serving: dict[str, list[int]] = {}  # scheduler ids by the kind of task
+        self.serving: dict[str, list[int]] = {}  # scheduler ids by the kind of task
         self._arrived: dict[str, int] = {}
         self._fill()
 
@@ -86,7 +86,7 @@ class Simulation:
         self.drivers.append(driver)
         self.specs.append(spec)
         for kind in serves:
-            self._serving.setdefault(kind, []).append(scheduler_id)
+            self.serving.setdefault(kind, []).append(scheduler_id)
         self.cell.desks[scheduler_id] = driver.desk
 
     # --- running
@@ -113,7 +113,7 @@ class Simulation:
     def _route(self, job: VirtualJob) -> int:
         """The i-th job of a kind, from 1, goes to scheduler i mod N of those that serve it."""
         kind = job.sort.shape.kind
-        serving = self._serving[kind]
+        serving = self.serving[kind]
         self._arrived[kind] = self._arrived.get(kind, 0) + 1
         return serving[self._arrived[kind] % len(serving)]
 
