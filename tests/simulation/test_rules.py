@@ -29,7 +29,7 @@ ARCHITECTURES = (
     "shared_state",
     "parsync",
 )
-SHORT = {"runtime": 600.0, "seed": 3}
+RUNTIME = 600.0
 SIMULATOR = Path(world.__file__).parent
 
 
@@ -56,7 +56,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_what_the_commit_rule_refuses_is_not_placed(architecture: str, refused: list[int]) -> None:
-    found = simulate("clike", architecture=architecture, retry="reference", **SHORT).metrics
+    found = simulate("clike", architecture=architecture, retry="reference", runtime=RUNTIME).metrics
     assert refused
     assert found["batch_jobs_fully_scheduled"] == found["service_jobs_fully_scheduled"] == 0
     assert found["batch_jobs_partially_scheduled"] == found["service_jobs_partially_scheduled"] == 0
@@ -73,7 +73,7 @@ def test_what_the_retry_rule_gives_up_is_not_tried_again(
         return retry.GiveUp(attempts=1)
 
     monkeypatch.setattr(retry, "decide", give_up)
-    found = simulate("clike", architecture=architecture, **SHORT).metrics
+    found = simulate("clike", architecture=architecture, runtime=RUNTIME).metrics
     assert decided
     assert len(decided) == len(set(decided))
     assert found["batch_jobs_abandoned"] + found["service_jobs_abandoned"] == len(decided)
@@ -100,7 +100,7 @@ def test_what_the_planner_does_not_plan_is_not_claimed(
 
     monkeypatch.setattr(Planner, "plan", counting)
     monkeypatch.setattr(world.VirtualCell, "commit", watched)
-    simulate("clike", architecture=architecture, **SHORT)
+    simulate("clike", architecture=architecture, runtime=RUNTIME)
     begun_only = sum(planned) - sum(committed)  # of the attempts under way at the end
     assert 0 <= begun_only <= 2 * max(planned)
     assert committed
