@@ -54,7 +54,7 @@ def run(words: list[str], folder: Path, **more: str) -> str:
 
 
 def test_the_readme_has_what_is_tested_here() -> None:
-    assert (len(PROGRAMS), len(CONSOLE), len(FILES)) == (6, 1, 1)
+    assert (len(PROGRAMS), len(CONSOLE), len(FILES)) == (7, 1, 1)
 
 
 def test_the_first_program(folder: Path) -> None:
@@ -81,10 +81,17 @@ def test_devices_and_resources_of_ones_own(folder: Path) -> None:
 
 
 def test_a_scheduler_and_a_policy_of_ones_own(folder: Path) -> None:
-    for program in PROGRAMS[4:]:
+    for program in PROGRAMS[4:6]:
         name = program.splitlines()[0].removeprefix("# ")
         (folder / name).write_text(program)
     assert run([sys.executable, "compete.py"], folder).split() == ["succeeded", "succeeded"]
+
+
+def test_an_hour_in_virtual_time(folder: Path) -> None:
+    (folder / "hour.py").write_text(PROGRAMS[6])
+    fine, coarse = run([sys.executable, "hour.py"], folder).splitlines()
+    assert fine.startswith("fine: 0.")
+    assert coarse.startswith("coarse: 0.")
 
 
 def test_the_console_lines(folder: Path) -> None:
