@@ -11,19 +11,30 @@ from collections.abc import Mapping
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from omegacell.bench.sim.jobs import JobTable, TaskShape
-from omegacell.bench.sim.workload import exponential as generator
+from omegacell.bench.sim.fields import Amount, Cpu, Memory, Part, Seconds
+from omegacell.bench.sim.machines import Cell, Filled
+from omegacell.bench.sim.workload.sources import Workload
 from omegacell.cellstate.errors import SpecInvalid
-from omegacell.cellstate.model import Amounts, CommitMode, Detection
-from omegacell.cellstate.units import parse_bytes, parse_cpu, parse_seconds
 
-Cpu = Annotated[int, BeforeValidator(lambda value: parse_cpu(value, "cpu"))]
-Memory = Annotated[int, BeforeValidator(lambda value: parse_bytes(value, "memory"))]
-Seconds = Annotated[float, BeforeValidator(lambda value: parse_seconds(value, "a duration"))]
+__all__ = [
+    "Amount",
+    "Architecture",
+    "Cell",
+    "Cpu",
+    "Filled",
+    "Memory",
+    "Scenario",
+    "SchedulerSpec",
+    "Seconds",
+    "Workload",
+    "load",
+    "parse",
+    "shipped",
+]
 
 
 class Architecture(StrEnum):
@@ -37,43 +48,7 @@ class Architecture(StrEnum):
     PARSYNC = "parsync"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Amount(_Part):
-    """What a task takes, or a machine has; cpu in thousandths and memory in bytes, once read."""
-
-    cpu: Cpu = 0
-    memory: Memory = 0
-    disk: Memory = 0
-
-    def amounts(self) -> Amounts:
-        """As the cell state has them."""
-        return Amounts(cpu_milli=self.cpu, memory_bytes=self.memory, disk_bytes=self.disk)
-
-
-class Filled(Amount):
-    """Tasks that are there from the start and stay for ever."""
-
-    tasks: int = Field(ge=0)
-
-
-class Cell(Amount):
-    """Machines that are alike, `machines` of them, or those of a CSV file (name, cpu, memory, gpu, attributes ...)."""
-
-    machines: int = Field(default=0, ge=0)
-    csv: Path | None = None
-    filled: tuple[Filled, ...] = ()
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Cell:
-        if bool(self.machines) == bool(self.csv):
-            raise ValueError("expected either machines or csv; give one of them")
-        return self
-
-
-class SchedulerSpec(_Part):
+class SchedulerSpec(Part):
     """`count` schedulers of one sort, which share the jobs of the task kinds that they serve, in turn.
 
     kind: a registered kind or package.module:Class. serves: task kinds, its own name if none is given. preset: of
@@ -98,49 +73,7 @@ class SchedulerSpec(_Part):
         return self.serves or (self.name,)
 
 
-class _Source(_Part):
-    """What every workload says of its jobs, wherever they come from."""
-
-    kind: str
-    detection: Detection = Detection.FINE
-    commit: CommitMode = CommitMode.INCREMENTAL
-    priority: int = Field(default=100, ge=0, le=1000)
-    rate: float = Field(default=1.0, gt=0.0)
-
-
-class Exponential(_Source, Amount):
-    """The reference simulator's generator. stream: its seed is 1000 x (the run's seed) + stream."""
-
-    source: Literal["exponential"] = "exponential"
-    stream: int = Field(ge=1, lt=1000)
-    gap_seconds: Seconds
-    tasks: float = Field(gt=0)
-    duration_seconds: Seconds
-
-    def jobs(self, *, seed: int, runtime_seconds: float, folder: Path) -> JobTable:
-        """Those of one run; `folder` is where the scenario's relative paths start."""
-        shape = TaskShape(
-            kind=self.kind,
-            amounts=self.amounts(),
-            detection=self.detection,
-            commit=self.commit,
-            priority=self.priority,
-        )
-        return generator.exponential(
-            shape,
-            gap_seconds=self.gap_seconds,
-            tasks=self.tasks,
-            duration_seconds=self.duration_seconds,
-            runtime_seconds=runtime_seconds,
-            seed=1000 * seed + self.stream,
-            rate=self.rate,
-        )
-
-
-Workload = Exponential
-
-
-class Scenario(_Part):
+class Scenario(Part):
     """One experiment. runtime_seconds: of virtual time; warm_up_seconds: what is cut from the measures' start.
 
     offer_seconds: between offers, under two_level; sync_seconds: how old a partition gets, under parsync.
@@ -161,9 +94,9 @@ class Scenario(_Part):
     def _everything_served(self) -> Scenario:
         served = {kind for scheduler in self.scheduler for kind in scheduler.task_kinds}
         for workload in self.workload:
-            if workload.kind not in served:
+            for kind in sorted(workload.task_kinds - served):
                 raise ValueError(
-                    f"workload of kind {workload.kind!r} has no scheduler; add a [[scheduler]] that serves it"
+                    f"workload of kind {kind!r} has no scheduler; add a [[scheduler]] that serves it"
                 )
         return self
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("submitting", "services", "schedulers", "operating", "simulating", "figures")
+PAGES = ("submitting", "services", "schedulers", "operating", "simulating", "workloads", "figures")
 _BLOCK = re.compile(r"^```(python|console|yaml|toml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# ([\w.-]+\.(?:py|yaml|toml))\n")
 

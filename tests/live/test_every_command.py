@@ -101,7 +101,16 @@ CASES: Mapping[str, tuple[int, Words]] = {
 
 _STDIN = json.dumps([{"command": ["true"]}, {"command": ["false"]}])
 
-_ELSEWHERE = {"bench commit", "bench conflicts", "demo", "events", "figures", "scheduler drain", "up"}
+_ELSEWHERE = {
+    "bench commit",
+    "bench conflicts",
+    "demo",
+    "events",
+    "figures",
+    "record",
+    "scheduler drain",
+    "up",
+}
 
 
 def test_no_command_is_left_out() -> None:
