@@ -85,7 +85,9 @@ class AttributeColumn:
 
 
 def _number(word: str) -> float:
-    if word[:1].isalpha() and word[:1] not in "iInN":  # no number, infinity or nan begins so: most words, at once
+    if (
+        word[:1].isalpha() and word[:1] not in "iInN"
+    ):  # no number, infinity or nan begins so: most words, at once
         return float("nan")
     try:
         return float(word)
