@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from omegacell.bench.conflicts.command import ConflictsReply, conflicts
+from omegacell.bench.syncing.command import SyncReply, sync
 from omegacell.bench.throughput import plan as planning
 from omegacell.bench.throughput import table
 from omegacell.bench.throughput.commit import measure
@@ -41,11 +42,12 @@ class CommitReply:
     results: tuple[Mapping[str, Any], ...]
 
 
-REPLIES = {"commit": CommitReply, "conflicts": ConflictsReply}
+REPLIES = {"commit": CommitReply, "conflicts": ConflictsReply, "sync": SyncReply}
 """What --json holds, by command; `omega schema` reads it."""
 
 
 app.command()(conflicts)
+app.command()(sync)
 
 
 @app.command()

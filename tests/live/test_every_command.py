@@ -104,6 +104,7 @@ _STDIN = json.dumps([{"command": ["true"]}, {"command": ["false"]}])
 _ELSEWHERE = {
     "bench commit",
     "bench conflicts",
+    "bench sync",
     "demo",
     "events",
     "figures",

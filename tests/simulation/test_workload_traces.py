@@ -148,6 +148,14 @@ def test_the_reference_s_distributions_are_drawn_from() -> None:
     assert {shape.amounts for shape in alike.shapes} == {Amounts(cpu_milli=2000, memory_bytes=2**30)}
 
 
+def test_a_recorded_policy_gives_way_to_the_workload_s(tmp_path: Path) -> None:
+    text = (DATA / "history.jsonl").read_text().replace('"scheduler": "batch"', '"policy": "their:own"')
+    (tmp_path / "past.jsonl").write_text(text)
+    past: Words = {"source": "history", "path": "past.jsonl", "folder": tmp_path}
+    assert {shape.policy for shape in jobs(**past).shapes} == {"", "their:own"}
+    assert {shape.policy for shape in jobs(**past, policy="").shapes} == {""}
+
+
 def test_google_2011_tasks_run_for_the_sum_of_their_attempts() -> None:
     table = jobs(**GOOGLE_2011, kinds={"2": "service", "3": "service"})
     assert rows(table) == [

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class History(AskingTrace):
     """`kinds` are by the scheduler that a job named. Its time begins with the first job that was recorded.
 
-    detection, commit and priority, where they are given, stand in for those recorded. Jobs whose duration is not known
+    detection, commit, priority and policy, where they are given, stand in for those recorded; policy "" is the
+    scheduler's own. Jobs whose duration is not known
     stay for ever.
     """
 
     source: Literal["history"]
     path: str
+    policy: str = ""
 
     def recorded(self, folder: Path) -> JobTable:
         """All jobs."""
@@ -57,5 +59,5 @@ class History(AskingTrace):
                 AntiAffinity(attribute=one.attribute, limit=one.limit) for one in job.anti_affinity
             ),
             spread=job.spread,
-            policy=job.policy,
+            policy=self.policy if "policy" in given else job.policy,
         )

@@ -1,0 +1,1 @@
+"""How fast a scheduler learns what changed: `omega bench sync`."""
