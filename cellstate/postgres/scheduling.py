@@ -78,14 +78,17 @@ class SchedulerCalls(Calls):
         full = row is None
         if row is None:
             (row,) = self._connections.call("load_machines")
+        # Machines that are alike share what is read once: it is not to be written.
+        read = {text: json.loads(text) for text in set(row.fact_attributes)}
+        facts = zip(row.fact_machine.tolist(), row.fact_name, row.fact_attributes, strict=True)
         return Changes(
             full=full,
             rows=rows.machine_rows(row),
             facts=tuple(
-                MachineFacts(machine_id=int(machine), name=name, attributes=json.loads(attributes))
-                for machine, name, attributes in zip(
-                    row.fact_machine, row.fact_name, row.fact_attributes, strict=True
-                )
+                [
+                    MachineFacts(machine_id=machine, name=name, attributes=read[attributes])
+                    for machine, name, attributes in facts
+                ]
             ),
             watermark=Watermark(generation=row.generation + broken, snapshot=row.snapshot),
             log_rows=row.log_rows,
