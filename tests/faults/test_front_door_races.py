@@ -92,13 +92,16 @@ def changes_jobs(rival: Rival) -> Counter[str]:
     service = rival.scene.submit(service=True, tasks=3, scheduler="batch", cpu=100, backoff_seconds=0.0)
     for number in range(ROUNDS):
         rival.together()
+        rival.store.submit(
+            [submission(tasks=4, retries=0, max_failures=1) for _ in range(3)]
+        )  # likely to fail
         rival.store.alter(service, replicas=rival.rng.choice((1, 3, 6)), priority=100 + number)
         for one in rival.store.jobs(limit=10):
             if one.job_id == service:
                 continue
             rival.store.hold(one.job_id)
             rival.store.release(one.job_id)
-        for one in rival.store.jobs(states=[JobState.FAILED], limit=3):
+        for one in rival.store.jobs(states=[JobState.FAILED], limit=10):
             with contextlib.suppress(SpecInvalid):  # another has been faster
                 rival.store.retry_failed(one.job_id)
                 told["retried"] += 1
