@@ -19,6 +19,7 @@ from omegacell.bench.sim.scenario import (
     load,
     shipped,
 )
+from omegacell.cellstate.edge import expected
 from omegacell.cellstate.errors import SpecInvalid
 from omegacell.cellstate.model import CommitMode, Detection
 
@@ -77,7 +78,8 @@ def checked(given: Mapping[str, Any]) -> Options:
         return Options.model_validate(dict(given))
     except ValidationError as error:
         first = error.errors()[0]
-        problem = first["msg"].removeprefix("Value error, ")
+        by_us = first["type"] == "value_error"
+        problem = first["msg"].removeprefix("Value error, ") if by_us else expected(first)
         raise SpecInvalid(f"option {first['loc'][0]}={first['input']!r}: {problem}") from error
 
 

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from omegacell.bench.sim.fields import Amount, Cpu, Memory, Part, Seconds
 from omegacell.bench.sim.machines import Cell, Filled
 from omegacell.bench.sim.workload.sources import Workload
+from omegacell.cellstate.edge import expected
 from omegacell.cellstate.errors import SpecInvalid
 
 __all__ = [
@@ -122,11 +123,25 @@ def parse(content: Mapping[str, Any], what: str) -> Scenario:
     try:
         return Scenario.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise SpecInvalid(
-            f"{what}, {at}: {first['msg']}, found {first['input']!r:.80}; see docs/simulating.md"
-        ) from error
+        raise SpecInvalid(f"{what}: {_wrong(error)}; see docs/simulating.md") from error
+
+
+def _wrong(error: ValidationError) -> str:
+    """What is wrong first, and what was expected; a field that is unknown before one that is missing for it."""
+    details = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    at = ".".join(str(part) for part in details["loc"])
+    match details["type"]:
+        case "extra_forbidden":
+            return f"{at} is unknown; expected no such field"
+        case "missing":
+            return f"{at} is missing; expected a value"
+        case "value_error":
+            problem = details["msg"].removeprefix("Value error, ")
+            return f"{at}: {problem}" if at else problem
+        case "union_tag_not_found":
+            return f"{at} has no source; expected one, such as exponential or history"
+        case _:
+            return f"{at}={details['input']!r:.80}; {expected(details)}"
 
 
 def shipped(name: str) -> Scenario:

@@ -138,7 +138,7 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (("missing.toml",), "cannot be read"),
         (("missing.toml", "--cell", "hot"), "leave one of them out"),
         (("--runtime", "soon"), "no duration"),
-        (("--machines", "0"), "greater than or equal to 1"),
+        (("--machines", "0"), "expected at least 1"),
         (("--policy", "luck"), "random_first_fit"),
         (("--warm-up", "2d"), "shorter"),
         (("--trace", "missing/file", "--runtime", "1"), "cannot be written"),

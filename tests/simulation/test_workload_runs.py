@@ -77,6 +77,25 @@ def test_every_source_runs_from_a_scenario_file(source: str, tmp_path: Path) -> 
     assert found["batch_jobs_fully_scheduled"] + found["batch_jobs_partially_scheduled"] > 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("cpus = 1", "workload.0.empirical.cpus is unknown"),
+        ("", "workload.0.empirical.cpu is missing"),
+        ("cpu = 1\npriority = 2000", "workload.0.empirical.priority=2000; expected at most 1000"),
+        ("cpu = 'many'", "cpu='many' is no number of CPUs"),
+    ],
+)
+def test_a_mistake_in_a_scenario_is_one_sentence(wrong: str, said: str, tmp_path: Path) -> None:
+    workload = f'source = "empirical"\ngap_seconds = 1\ntasks = 1\nduration_seconds = 1\n{wrong}'
+    file = tmp_path / "wrong.toml"
+    file.write_text(SCENARIO.format(cell=PLENTY, workload=workload, runtime=10))
+    with pytest.raises(SpecInvalid) as raised:
+        simulate(file, seed=1)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
 def test_openb_tasks_get_devices_that_hold_them(tmp_path: Path) -> None:
     """VirtualCell.check has seen to it that nothing holds more than there is; here, that the devices were used."""
     cell, workload, runtime, expected = SOURCES["openb"]
